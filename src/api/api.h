@@ -1,0 +1,149 @@
+/*
+ * api: the method table. A request's message becomes commands or a read; what the service made of
+ * it becomes the answer, in gRPC and in JSON. Here is validation with field violations, and here
+ * errors get their details. The second half is the client's: commands to messages, answers back.
+ *
+ * A request goes through here like this:
+ *
+ *   api_start    on the connection's thread: decode, check, hand to the service
+ *   finished     on any thread, perhaps before api_start returns: the answer can be made
+ *   api_reply    on the connection's thread: make the answer
+ *   api_end      frees the exchange with its request
+ */
+#ifndef ZANDAKA_API_H
+#define ZANDAKA_API_H
+
+#include "base/base.h"
+#include "ledger/ledger.h"
+#include "record/record.h"
+#include "service/service.h"
+#include "wire/wire.h"
+
+struct api;
+struct api_exchange;
+
+struct api_options {
+    struct service *service;
+    struct store *store; /* asked for readiness only */
+    const struct ledger_kinds *kinds;
+    const struct base_clock *clock;
+};
+
+/* Never NULL. */
+struct api *api_open(const struct api_options *options);
+/* From now on /readyz says 503 `draining`; calls are still answered. Any thread. */
+void api_set_draining(struct api *api);
+/* No exchange may be under way. */
+void api_close(struct api *api);
+
+/* Takes a request and owns it. `caller` is for fairness: calls of one caller wait in one line.
+ * `finished` is called exactly once. Never NULL. */
+struct api_exchange *api_start(struct api *api, struct wire_request *request, uint64_t caller,
+                               void (*finished)(void *context), void *context);
+/* The answer, once finished; what it points to lives until api_end. */
+void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply);
+/* Bytes that the exchange holds, for the budget. */
+size_t api_held_bytes(const struct api_exchange *exchange);
+/* Only after `finished` was called. */
+void api_end(struct api_exchange *exchange);
+
+/* --- the rules of a well-formed request, for whoever makes commands --- */
+
+/* Whether a caller may use this as a transaction id (contract 3.1), and as an account id. NULL:
+ * yes; otherwise a static text says what is allowed. */
+const char *api_check_transaction_id(struct base_text transaction_id);
+const char *api_check_account_id(struct base_text account_id);
+const char *api_check_kind_code(struct base_text code);
+/* The whole command. NULL: well-formed; otherwise what is wrong, with the field's path, in the
+ * arena. */
+const char *api_check_command(struct base_arena *arena, const struct ledger_command *command);
+
+/* --- the client's half --- */
+
+/* A call to make. Text is static, the message in the arena. */
+struct api_call {
+    struct base_text path;
+    struct base_bytes message;
+};
+
+void api_call_command(struct base_arena *arena, const struct ledger_command *command,
+                      struct api_call *ret_call);
+void api_call_submit(struct base_arena *arena, size_t n_commands,
+                     const struct ledger_command *commands, struct api_call *ret_call);
+void api_call_get_balance(struct base_arena *arena, struct base_text account_id,
+                          struct api_call *ret_call);
+void api_call_batch_get_balances(struct base_arena *arena, size_t n_account_ids,
+                                 const struct base_text *account_ids, struct api_call *ret_call);
+void api_call_get_transaction(struct base_arena *arena, struct base_text transaction_id,
+                              struct api_call *ret_call);
+/* `kind` empty: all kinds. `page_token` empty: from the newest. */
+void api_call_list_entries(struct base_arena *arena, struct base_text account_id,
+                           struct base_text kind, int32_t page_size, struct base_text page_token,
+                           struct api_call *ret_call);
+
+/* An error as a client sees it. Texts are in the arena; those that the server did not send are
+ * empty. */
+struct api_failure {
+    enum base_code code;
+    struct base_text message;
+    struct base_text reason;  /* of ErrorInfo */
+    struct base_text applied; /* `no`, `unknown` */
+    struct base_text retry;   /* `same_request`, `after_change`, `never` */
+    struct base_text kind;    /* the kind that it is about */
+    struct base_text fields;  /* the content fields that differ, or the violations, as text */
+};
+
+/* From a response's status, message and details. */
+void api_failure_read(struct base_arena *arena, const struct wire_response *response,
+                      struct api_failure *ret_failure);
+
+/* What became of a command of a Submit. */
+struct api_result {
+    bool succeeded;
+    bool replayed;
+    struct base_bytes record;   /* when it succeeded */
+    struct api_failure failure; /* when not */
+};
+
+/* These read an answer's message. False: it is none. Memory from the arena. */
+bool api_read_submit(struct base_arena *arena, struct base_bytes message, size_t *ret_n_results,
+                     struct api_result **ret_results) BASE_MUST_USE;
+
+struct api_balance {
+    struct base_text kind;
+    int64_t available_minor;
+    int64_t held_minor;
+};
+struct api_account {
+    struct base_text account_id;
+    size_t n_balances;
+    struct api_balance *balances;
+};
+bool api_read_account(struct base_arena *arena, struct base_bytes message,
+                      struct api_account *ret_account) BASE_MUST_USE;
+bool api_read_accounts(struct base_arena *arena, struct base_bytes message, size_t *ret_n_accounts,
+                       struct api_account **ret_accounts) BASE_MUST_USE;
+
+struct api_entry {
+    int64_t sequence;
+    struct base_text transaction_id;
+    struct base_text operation; /* `add`, `consume`, … */
+    struct base_text kind;
+    int64_t amount_minor;
+    int64_t balance_after_minor;
+    int64_t create_time_us;
+    struct base_text description;
+    struct base_text json; /* the entry as ProtoJSON on one line */
+};
+bool api_read_entries(struct base_arena *arena, struct base_bytes message, size_t *ret_n_entries,
+                      struct api_entry **ret_entries,
+                      struct base_text *ret_next_page_token) BASE_MUST_USE;
+
+/* The answer of the method at `path`, as ProtoJSON on one line. */
+bool api_read_json(struct base_arena *arena, struct base_text path, struct base_bytes message,
+                   struct base_text *ret_json) BASE_MUST_USE;
+
+/* A time as RFC 3339 with microseconds: `2026-11-23T00:00:00.123456Z`. */
+struct base_text api_time_text(struct base_arena *arena, int64_t time_us);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * app: the program. `zandaka` with its verbs: configuration, wiring, signals, the client verbs,
+ * import, verify. Only this folder names a backend.
+ *
+ *   main.c         the table of verbs
+ *   config.c       flags over environment over file over defaults
+ *   serve.c        opens store, service, api and net, and connects them; signals
+ *   session.c      a connection of the server: net's bytes, wire's requests, api's exchanges
+ *   backend.c      a store URL becomes a store
+ *   client.c       one connection to a server, for the client verbs
+ *   client_verbs.c add, consume, cancel, balance, history, transaction
+ *   import.c       CSV to transactions
+ *   verify.c       the proof over a whole store
+ */
+#ifndef ZANDAKA_APP_H
+#define ZANDAKA_APP_H
+
+#include "base/base.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+#include <stdio.h>
+
+/* Exit statuses (docs/cli.md). */
+enum app_exit {
+    APP_EXIT_DONE = 0,      /* done, also a replay */
+    APP_EXIT_COULD_NOT = 1, /* port taken, directory in use, disk, violations */
+    APP_EXIT_USAGE = 2,     /* usage, configuration or unreadable input */
+    APP_EXIT_REFUSED = 3,   /* refused, and pointless to repeat as it is */
+    APP_EXIT_AGAIN = 4      /* try the same again */
+};
+
+#define APP_DEFAULT_LISTEN "127.0.0.1:8630"
+#define APP_DEFAULT_STORE "rocksdb:zandaka-data"
+
+/* What a server is told. Texts live in the arena that it was loaded with, ended by NUL. */
+struct app_config {
+    struct base_text listen;
+    struct base_text store_url;
+    struct base_text address_file; /* empty: none */
+    struct ledger_kinds kinds;
+};
+
+/* Where each setting may come from besides the file; NULL: not given. */
+struct app_config_flags {
+    const char *config_file;
+    const char *listen;
+    const char *store_url;
+    const char *address_file;
+};
+
+/* Flags over environment (ZANDAKA_CONFIG, ZANDAKA_LISTEN, ZANDAKA_STORE) over file over defaults.
+ * False: *ret_message says what is wrong, with file and line, in the arena. */
+bool app_config_load(struct base_arena *arena, const struct app_config_flags *flags,
+                     struct app_config *ret_config, struct base_text *ret_message) BASE_MUST_USE;
+
+/* Serves until SIGTERM or SIGINT; drains; gives the exit status. */
+enum app_exit app_serve(const struct app_config *config);
+
+/* Opens the store of a URL. `kinds` NULL: only to read, whatever kinds it has served. NULL:
+ * *ret_message says why, in the arena; *ret_exit is the status to end with. */
+struct store *app_store_open(struct base_text url, const struct ledger_kinds *kinds,
+                             struct base_arena *arena, struct base_text *ret_message,
+                             enum app_exit *ret_exit);
+
+/* Proves the store sound: prints the counts to `out` and gives APP_EXIT_DONE, or lists every
+ * violation (the first 1,000, then their count) on `err` and gives APP_EXIT_COULD_NOT. */
+enum app_exit app_verify(struct store *store, FILE *out, FILE *err);
+
+/* --- one connection to a server, for the client verbs --- */
+
+struct app_client;
+
+/* Connects to HOST:PORT within timeout_ms; every later wait is bounded by it too. NULL:
+ * *ret_message says why, in the arena. */
+struct app_client *app_client_open(struct base_text server, int64_t timeout_ms,
+                                   struct base_arena *arena, struct base_text *ret_message);
+/* Begins a call. `response` as in wire_client_events; grpc_status -1 when the connection broke or
+ * the time was up. */
+void app_client_call(struct app_client *client, struct base_text path, struct base_bytes message,
+                     void (*response)(void *user, const struct wire_response *response),
+                     void *user);
+/* Sends and receives until no more than `open_calls` calls are without an answer. */
+void app_client_wait(struct app_client *client, size_t open_calls);
+void app_client_close(struct app_client *client);
+
+/* --- verbs: argv[0] is the verb --- */
+
+int app_verb_serve(int argc, char **argv);
+int app_verb_add(int argc, char **argv);
+int app_verb_consume(int argc, char **argv);
+int app_verb_cancel(int argc, char **argv);
+int app_verb_balance(int argc, char **argv);
+int app_verb_history(int argc, char **argv);
+int app_verb_transaction(int argc, char **argv);
+int app_verb_import(int argc, char **argv);
+int app_verb_verify(int argc, char **argv);
+int app_verb_version(int argc, char **argv);
+
+#endif

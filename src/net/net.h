@@ -1,0 +1,93 @@
+/*
+ * net: sockets and event loops. Knows no protocol: what is read goes to a handler, what the handler
+ * has to say is written. Each loop is a thread with its own epoll and its own connections; a
+ * connection and its session are touched by its loop's thread only. Other threads reach a loop by
+ * net_post.
+ *
+ * One budget counts the bytes in flight over all connections; while it is spent, nothing more is
+ * read. What was begun ends by time: tick closes what makes no progress.
+ */
+#ifndef ZANDAKA_NET_H
+#define ZANDAKA_NET_H
+
+#include "base/base.h"
+
+struct net_server;
+struct net_loop;
+struct net_connection;
+
+/* What a server does with its connections. All on the loop's thread. `session` is what `opened`
+ * gave. */
+struct net_handler {
+    /* A connection has come. NULL: it is closed at once. */
+    void *(*opened)(void *context, struct net_connection *connection);
+    /* Bytes have come; length 0: the peer closed its side. False: send what there is, then close.
+     */
+    bool (*received)(void *session, struct base_bytes bytes);
+    /* Bytes to send, up to `capacity`; 0: none now. Asked until it gives 0 or the socket is full.
+     */
+    size_t (*produce)(void *session, uint8_t *buffer, size_t capacity);
+    /* Asked when all is sent. True: close. */
+    bool (*finished)(void *session);
+    /* Bytes that the session holds, for the budget. Asked after received and produce. */
+    size_t (*held_bytes)(void *session);
+    /* Once a second. False: close now (idle, half-sent, not reading its answers).
+     * `last_read_ns` and `last_write_ns`: when bytes last came, and last went out. */
+    bool (*tick)(void *session, int64_t now_mono_ns, int64_t last_read_ns, int64_t last_write_ns);
+    /* The server stops: tell the peer. `last` false: the notice; true: a moment later, for good. */
+    void (*drain)(void *session, bool last);
+    /* The connection is gone; the session is the handler's to free. */
+    void (*closed)(void *session);
+};
+
+struct net_options {
+    struct base_text listen; /* HOST:PORT; [::1]:8630 for IPv6; port 0: a free one */
+    unsigned n_loops;
+    unsigned connections_max;
+    size_t inflight_max_bytes;
+    const struct net_handler *handler;
+    void *context; /* for handler->opened */
+};
+
+/* Listens and starts the loops. NULL: *ret_message says why and what to do, in the arena (port
+ * taken, no such address, no permission). */
+struct net_server *net_server_open(const struct net_options *options, struct base_arena *arena,
+                                   struct base_text *ret_message);
+/* HOST:PORT as bound. Lives as long as the server. */
+struct base_text net_server_address(const struct net_server *server);
+/* Takes no new connections, drains those that there are, and waits until they are gone or the time
+ * is up. Any thread but a loop's. */
+void net_server_drain(struct net_server *server, int64_t timeout_ms);
+/* Closes what is left, ends the loops, frees. */
+void net_server_close(struct net_server *server);
+
+/* Something to be done on a loop's thread. Embedded by its owner. */
+struct net_message {
+    void (*run)(struct net_message *message);
+    struct net_message *next; /* net's own */
+};
+/* Has message->run called once on the loop's thread, soon. Any thread; never waits; works until
+ * net_server_close returns. Output of connections woken in it goes out in one write each. */
+void net_post(struct net_loop *loop, struct net_message *message);
+struct net_loop *net_connection_loop(const struct net_connection *connection);
+/* The session has something to send: produce is called soon. On the loop's thread, and not after
+ * `closed`. */
+void net_connection_wake(struct net_connection *connection);
+/* Counts bytes that a session's requests hold outside of it (or gives them back, below 0). Any
+ * thread. */
+void net_server_charge(struct net_server *server, int64_t bytes);
+/* Tells a connection's server. */
+struct net_server *net_connection_server(const struct net_connection *connection);
+/* Open connections now. */
+unsigned net_server_connections(const struct net_server *server);
+
+/* A blocking connection to HOST:PORT, with TCP_NODELAY. -1: *ret_message says why, in the arena. */
+int net_dial(struct base_text address, int64_t timeout_ms, struct base_arena *arena,
+             struct base_text *ret_message);
+
+/* Splits HOST:PORT ([…] around an IPv6 host). False: malformed. */
+bool net_split_address(struct base_text address, struct base_text *ret_host, uint16_t *ret_port);
+/* Whether that address (as in `listen`) is on the loopback interface. */
+bool net_is_loopback(struct base_text address);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * service: the group commit. The only place where waiting, batching, retrying and refusing happen.
+ *
+ *   collect -> load -> decide -> commit -> answer, and again
+ *
+ * What arrives while a commit is under way is the next batch; a lone call on an idle server waits
+ * for nobody. A batch takes lone calls before large ones, and goes round-robin over callers. One
+ * batch is decided and committed at a time. Nothing is answered before its batch is committed: no
+ * success, and no replay or refusal that rests on it; reads are answered from what is durable.
+ *
+ * service_open starts one thread that writes and some that read. A simulator opens with no threads
+ * and calls service_step itself.
+ */
+#ifndef ZANDAKA_SERVICE_H
+#define ZANDAKA_SERVICE_H
+
+#include "base/base.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+
+struct service;
+
+/* What became of one command of a call. */
+struct service_result {
+    bool replayed;               /* meaningful when there is a record */
+    struct base_bytes record;    /* the answer, in the call's arena; empty: refused */
+    struct base_refusal refusal; /* when refused; its text points into the command */
+};
+
+/*
+ * Writes of one caller that travel together: one command, or a Submit's. The caller makes it, keeps
+ * it and its arena untouched until `done` was called, and owns it again from then on.
+ */
+struct service_call {
+    uint64_t caller;   /* calls of one caller stand in one line; lines are served in turn */
+    size_t n_commands; /* 1 to BASE_SUBMIT_MAX; they take effect in this order */
+    const struct ledger_command *commands;
+    struct service_result *results; /* n_commands of them, filled in before `done` */
+    int64_t deadline_mono_ns;       /* BASE_NO_DEADLINE: none */
+    struct base_arena *arena;       /* where the results' records go */
+    /* Called once, on the service's thread, when every result is there. Must not wait. */
+    void (*done)(struct service_call *call);
+    void *context;             /* the caller's own */
+    struct service_call *next; /* the service's own, while it has the call */
+};
+
+/* A read. As a call, but for what it asks. */
+struct service_read {
+    /* Does the read, on one of the service's reading threads, and keeps what it found. */
+    void (*run)(struct service_read *read, struct store *store);
+    /* Called once: after run with BASE_REASON_NONE, or instead of it when the deadline had passed
+     * or the service stopped. */
+    void (*done)(struct service_read *read, enum base_reason reason);
+    int64_t deadline_mono_ns;
+    void *context;
+    struct service_read *next; /* the service's own */
+};
+
+struct service_options {
+    struct store *store; /* not owned; used by nobody else until service_close, but for reads */
+    const struct ledger_kinds *kinds;
+    const struct base_clock *clock;
+    unsigned n_readers; /* reading threads; 0: no threads at all, the owner calls service_step */
+    /* Seeds the jitter of waits between retries. */
+    uint64_t seed;
+};
+
+struct service *service_open(const struct service_options *options);
+
+/* Takes a call. BASE_REASON_NONE: `done` will be called, exactly once. OVERLOADED or SHUTTING_DOWN:
+ * it was not taken, whole, and `done` will not be called. A call counts by its commands. Any
+ * thread; never waits for a store. */
+enum base_reason service_submit(struct service *service, struct service_call *call) BASE_MUST_USE;
+enum base_reason service_submit_read(struct service *service,
+                                     struct service_read *read) BASE_MUST_USE;
+
+/* Without threads: does one batch (all the way to `done`), and all reads that wait. False: there
+ * was nothing to do. Waits between retries go through `wait`, which may advance a virtual clock. */
+bool service_step(struct service *service, void (*wait)(void *context, int64_t duration_ns),
+                  void *context);
+
+/* Takes no more (SHUTTING_DOWN). Any thread. */
+void service_stop(struct service *service);
+/* Stops, answers everything that was accepted, ends the threads and frees. */
+void service_close(struct service *service);
+
+/* Figures for an operator: what has happened since the start, and what waits now. */
+struct service_figures {
+    uint64_t batches;
+    uint64_t applied;
+    uint64_t replayed;
+    uint64_t refused;
+    uint64_t store_faults;
+    size_t queued_commands;
+    size_t queued_reads;
+};
+void service_read_figures(struct service *service, struct service_figures *ret_figures);
+
+#endif

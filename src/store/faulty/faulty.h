@@ -1,0 +1,28 @@
+/*
+ * store/faulty: wraps any other store and does to it what the world does to stores. For tests and
+ * the simulator. Which fault comes next is the test's decision, so that runs repeat.
+ */
+#ifndef ZANDAKA_STORE_FAULTY_H
+#define ZANDAKA_STORE_FAULTY_H
+
+#include "store/store.h"
+
+/* What happens to one load, commit or read. */
+enum store_faulty_event {
+    STORE_FAULTY_NONE,         /* the wrapped store is asked */
+    STORE_FAULTY_CONFLICT,     /* commit: nothing written, STORE_CONFLICT */
+    STORE_FAULTY_UNAVAILABLE,  /* nothing written, STORE_UNAVAILABLE */
+    STORE_FAULTY_UNKNOWN_DONE, /* commit: written, but STORE_UNKNOWN is told */
+    STORE_FAULTY_UNKNOWN_LOST, /* commit: not written, STORE_UNKNOWN is told */
+    STORE_FAULTY_CORRUPT       /* load and reads: STORE_CORRUPT */
+};
+
+enum store_faulty_call { STORE_FAULTY_LOAD, STORE_FAULTY_COMMIT, STORE_FAULTY_READ };
+
+/* Asked before each call, on the thread of the call (reads: any thread). */
+typedef enum store_faulty_event (*store_faulty_choose)(void *context, enum store_faulty_call call);
+
+/* Takes ownership of `wrapped`: store_close closes both. */
+struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choose, void *context);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * wire: protocol sessions without I/O: bytes in, bytes out, no sockets, no clock, so that a fuzzer
+ * and a simulator can drive them as a socket does.
+ *
+ * A server session speaks gRPC over HTTP/2, plain requests over HTTP/2, and HTTP/1.1, and tells
+ * them apart by the first bytes. Above it a request is one thing (struct wire_request), whichever
+ * way it came. A client session speaks gRPC over HTTP/2.
+ *
+ * A session is used by one thread at a time. Garbage closes the connection that it came on and
+ * touches nothing else.
+ */
+#ifndef ZANDAKA_WIRE_H
+#define ZANDAKA_WIRE_H
+
+#include "base/base.h"
+
+/* --- requests and replies --- */
+
+enum wire_form {
+    WIRE_GRPC, /* content-type application/grpc…: one message in, one out, a status behind it */
+    WIRE_HTTP  /* anything else: a body in, a body out */
+};
+
+struct wire_header {
+    struct base_text name; /* lower case */
+    struct base_text value;
+};
+
+/* A complete request. Whoever gets it owns it and releases it once; it does not depend on the
+ * session any more. */
+struct wire_request {
+    struct base_arena arena; /* what the request points to lives here; its owner may use it on */
+    enum wire_form form;
+    struct base_text method;                  /* `POST`; kept as sent */
+    struct base_text path;                    /* without the query; not decoded */
+    struct base_text query;                   /* behind the `?`; empty: none */
+    struct base_text content_type;            /* lower case, without parameters; empty: none */
+    struct base_text content_type_parameters; /* behind the `;`, as sent; empty: none */
+    size_t n_headers;                         /* all other headers, in their order */
+    const struct wire_header *headers;
+    int64_t timeout_ns;     /* from grpc-timeout or connect-timeout-ms; -1: none */
+    struct base_bytes body; /* gRPC: the message without its prefix */
+    uint8_t *body_memory;   /* where the body lives, freed with the request */
+};
+
+/* The first header of that (lower-case) name; empty text with NULL bytes: none. */
+struct base_text wire_request_header(const struct wire_request *request, struct base_text name);
+void wire_request_release(struct wire_request *request);
+
+/* An answer. Copied by the session; in the form of the request that it answers. */
+struct wire_reply {
+    /* gRPC. A status other than 0 goes out as Trailers-Only, without the body. */
+    enum base_code grpc_status;
+    struct base_text grpc_message;         /* any UTF-8: percent-encoded on the wire */
+    struct base_bytes grpc_status_details; /* a google.rpc.Status; empty: none */
+    size_t n_trailers;
+    const struct wire_header *trailers;
+    /* HTTP. */
+    int http_status;
+    struct base_text content_type;
+    /* Both. */
+    size_t n_headers;
+    const struct wire_header *headers;
+    struct base_bytes body; /* gRPC: the message without its prefix */
+};
+
+/* --- the server's session --- */
+
+struct wire_server;
+
+struct wire_server_events {
+    /* A request is complete. The receiver owns it, and answers with wire_server_reply on that
+     * stream, now or later. Not called again for that stream. */
+    void (*request)(void *user, uint32_t stream, struct wire_request *request);
+    /* The peer has given that request up; a reply to it would be ignored. Only after `request`. */
+    void (*cancelled)(void *user, uint32_t stream);
+};
+
+/* Never NULL. `events` must outlive the session. */
+struct wire_server *wire_server_open(const struct wire_server_events *events, void *user);
+/* Takes what a socket gave, all of it. False: the session has ended; what wire_server_send still
+ * gives (a GOAWAY, a 400) goes out, then the connection is closed. Calls `events`. */
+bool wire_server_receive(struct wire_server *server, struct base_bytes bytes) BASE_MUST_USE;
+/* The peer has closed its side. False: as above. */
+bool wire_server_receive_end(struct wire_server *server) BASE_MUST_USE;
+/* What is to go out: up to `capacity` bytes into `buffer`, gathered over all that waits. 0: nothing
+ * now. */
+size_t wire_server_send(struct wire_server *server, uint8_t *buffer, size_t capacity);
+/* Whether the connection may be closed: it has ended or drained, and all has been sent. */
+bool wire_server_finished(const struct wire_server *server);
+/* Answers the request of that stream; one that is not waiting for an answer is ignored. */
+void wire_server_reply(struct wire_server *server, uint32_t stream, const struct wire_reply *reply);
+/* Begins to end: HTTP/2 says GOAWAY with 2^31-1, HTTP/1.1 answers the request under way and says
+ * `connection: close`. Requests that still arrive are taken. */
+void wire_server_shutdown_notice(struct wire_server *server);
+/* Ends: GOAWAY with the real last stream; finished once the requests under way are answered. */
+void wire_server_drain(struct wire_server *server);
+/* Bytes that the session holds: bodies half received, answers not sent. For the budget. */
+size_t wire_server_held_bytes(const struct wire_server *server);
+/* Requests handed over and not answered. */
+size_t wire_server_open_requests(const struct wire_server *server);
+/* Whether a request has begun and is not complete (an HTTP/1.1 head included). */
+bool wire_server_half_received(const struct wire_server *server);
+void wire_server_close(struct wire_server *server);
+
+/* --- the client's session: gRPC, unary --- */
+
+struct wire_client;
+
+struct wire_call {
+    struct base_text path; /* `/zandaka.v1.BalanceService/Add` */
+    struct base_bytes message;
+    int64_t timeout_ns; /* sent as grpc-timeout; -1: none */
+    size_t n_headers;
+    const struct wire_header *headers;
+};
+
+/* Valid during the callback only. */
+struct wire_response {
+    int grpc_status; /* -1: the stream or the connection ended without one, or with HTTP's only */
+    struct base_text message;         /* grpc-message, decoded */
+    struct base_bytes status_details; /* grpc-status-details-bin, decoded */
+    struct base_bytes body;           /* the message; empty unless grpc_status is 0 */
+    size_t n_headers;                 /* initial metadata and trailers together */
+    const struct wire_header *headers;
+};
+
+struct wire_client_events {
+    /* The answer of the call, exactly once for each call that was taken. */
+    void (*response)(void *user, void *call_user, const struct wire_response *response);
+};
+
+/* Never NULL. `authority` (host:port) is copied. */
+struct wire_client *wire_client_open(const struct wire_client_events *events, void *user,
+                                     struct base_text authority);
+/* Begins a call. False: no more calls can begin here (the server said GOAWAY, or the session has
+ * ended), and none was begun. More calls than the server allows at once wait in the session. */
+bool wire_client_call(struct wire_client *client, const struct wire_call *call,
+                      void *call_user) BASE_MUST_USE;
+/* As for the server. */
+bool wire_client_receive(struct wire_client *client, struct base_bytes bytes) BASE_MUST_USE;
+size_t wire_client_send(struct wire_client *client, uint8_t *buffer, size_t capacity);
+/* Calls begun and not answered. */
+size_t wire_client_open_calls(const struct wire_client *client);
+/* Answers every call that is open with status -1 and frees. */
+void wire_client_close(struct wire_client *client);
+
+#endif
