@@ -79,7 +79,7 @@ void net_server_charge(struct net_server *server, int64_t bytes);
 /* Tells a connection's server. */
 struct net_server *net_connection_server(const struct net_connection *connection);
 /* Open connections now. */
-unsigned net_server_connections(const struct net_server *server);
+unsigned net_server_connections(struct net_server *server);
 
 /* A blocking connection to HOST:PORT, with TCP_NODELAY. -1: *ret_message says why, in the arena. */
 int net_dial(struct base_text address, int64_t timeout_ms, struct base_arena *arena,

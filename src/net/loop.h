@@ -1,0 +1,80 @@
+/*
+ * The inside of net: what a loop, a connection and the server share. Everything of a loop but its
+ * mailbox belongs to its thread; the server's counters are atomic.
+ */
+#ifndef ZANDAKA_NET_LOOP_H
+#define ZANDAKA_NET_LOOP_H
+
+#include "net/net.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct net_connection {
+    struct net_loop *loop;
+    void *session;
+    int fd;
+    uint32_t interest;        /* what epoll was last told */
+    int64_t last_read_ns;     /* when bytes last came */
+    int64_t last_write_ns;    /* when bytes last went out */
+    size_t charged;           /* of the budget */
+    struct base_bytes unsent; /* what a full socket left over, in unsent_memory */
+    uint8_t *unsent_memory;   /* NULL: nothing is left over */
+    bool read_ended;          /* the peer closed its side, or broke */
+    bool closing;             /* the session has ended: send what there is, then close */
+    bool lingering;           /* all is sent; what still comes is read and dropped */
+    bool dead;                /* closed; freed at the end of the round */
+    bool paused;              /* not read from, since the budget is spent */
+    bool woken;               /* on the loop's list of connections to flush */
+    struct net_connection *next_woken;
+    struct net_connection *next; /* all connections of the loop */
+    struct net_connection *previous;
+    struct net_connection *next_dead;
+};
+
+struct net_loop {
+    struct net_server *server;
+    pthread_t thread;
+    int epoll_fd;
+    int mailbox_fd; /* an eventfd: written when the mailbox stops being empty */
+    _Atomic(struct net_message *) mailbox;
+    atomic_bool stopping;
+    struct net_connection *connections;
+    struct net_connection *woken;
+    struct net_connection *dead;
+    unsigned n_paused;
+    int64_t now_ns;        /* of this round */
+    int64_t next_tick_ns;  /* when the connections are asked next whether they go on */
+    bool accepting;        /* only the first loop: whether the listening socket is watched */
+    bool draining;         /* no connection is taken any more */
+    uint8_t *read_buffer;  /* BASE_READ_BUFFER_BYTES */
+    uint8_t *write_buffer; /* BASE_WRITE_BUFFER_BYTES */
+};
+
+struct net_server {
+    struct net_options options;
+    int listen_fd;
+    char address[80]; /* HOST:PORT as bound: an IPv6 host takes 46, a zone 16 */
+    unsigned n_loops;
+    struct net_loop *loops;
+    unsigned next_loop; /* which gets the next connection; the first loop's */
+    atomic_size_t inflight_bytes;
+    pthread_mutex_t lock; /* of n_connections, for who waits until there are none */
+    pthread_cond_t none_left;
+    unsigned n_connections;
+};
+
+/* The thread of a loop. */
+void *net_loop_run(void *loop);
+/* A connection, given to the loop by its own thread. Takes the descriptor. */
+void net_loop_adopt(struct net_loop *loop, int fd);
+/* Stops accepting and tells every connection's session. On the loop's thread. */
+void net_loop_drain(struct net_loop *loop, bool last);
+/* Whether nothing more may be read. */
+bool net_budget_spent(struct net_server *server);
+/* Closes every connection of a loop whose thread has ended, and frees its memory. */
+void net_loop_release(struct net_loop *loop);
+/* Runs what is in the mailbox, oldest first. */
+void net_loop_read_mailbox(struct net_loop *loop);
+
+#endif

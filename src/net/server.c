@@ -1,0 +1,237 @@
+/* Listening, starting the loops, draining and closing. */
+#include "net/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+/* Between the notice and the end of a drain: about a round trip, in which what was on its way when
+ * the notice went out arrives. */
+#define NOTICE_NS INT64_C(100000000)
+
+static int listen_on(const struct addrinfo *address)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    int one = 1;
+    /* A server that was killed must be able to come up again at once. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        int error = errno;
+        (void)close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static void name_address(struct net_server *server)
+{
+    struct sockaddr_storage bound;
+    socklen_t length = sizeof bound;
+    char host[NI_MAXHOST];
+    char port[NI_MAXSERV];
+    int failed = getsockname(server->listen_fd, (struct sockaddr *)&bound, &length);
+    base_assert(failed == 0);
+    failed = getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port,
+                         NI_NUMERICHOST | NI_NUMERICSERV);
+    base_assert(failed == 0);
+    bool ipv6 = bound.ss_family == AF_INET6;
+    int printed =
+        snprintf(server->address, sizeof server->address, ipv6 ? "[%s]:%s" : "%s:%s", host, port);
+    base_assert(printed > 0 && (size_t)printed < sizeof server->address);
+}
+
+static int open_listener(const struct net_options *options, struct base_arena *arena,
+                         struct base_text *ret_message)
+{
+    struct base_text host;
+    uint16_t port;
+    if (!net_split_address(options->listen, &host, &port)) {
+        *ret_message = base_arena_print(arena, "`%.*s` is not HOST:PORT, such as 127.0.0.1:8630",
+                                        BASE_TEXT_ARGS(options->listen));
+        return -1;
+    }
+    struct base_text name = base_arena_text(arena, host);
+    struct base_text service = base_arena_print(arena, "%u", (unsigned)port);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int error = getaddrinfo(name.bytes, service.bytes, &hints, &found);
+    if (error != 0) {
+        *ret_message = base_arena_print(arena, "cannot listen on `%.*s`: %s",
+                                        BASE_TEXT_ARGS(options->listen), gai_strerror(error));
+        return -1;
+    }
+    int fd = listen_on(found);
+    if (fd < 0) {
+        *ret_message = base_arena_print(
+            arena, "cannot listen on %.*s: %s%s", BASE_TEXT_ARGS(options->listen), strerror(errno),
+            errno == EADDRINUSE ? "; another server runs there: stop it, or listen elsewhere" : "");
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static void prepare_loop(struct net_server *server, struct net_loop *loop)
+{
+    loop->server = server;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->mailbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->epoll_fd < 0 || loop->mailbox_fd < 0) {
+        base_stop("cannot make an event loop: %s", strerror(errno));
+    }
+}
+
+/* All loops are prepared before the first runs, since it hands connections to the others. */
+static void start_loops(struct net_server *server)
+{
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        prepare_loop(server, &server->loops[i]);
+    }
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        struct net_loop *loop = &server->loops[i];
+        int error = pthread_create(&loop->thread, NULL, net_loop_run, loop);
+        if (error != 0) {
+            base_stop("cannot start a thread: %s", strerror(error));
+        }
+    }
+}
+
+struct net_server *net_server_open(const struct net_options *options, struct base_arena *arena,
+                                   struct base_text *ret_message)
+{
+    base_assert(options->n_loops > 0);
+    int fd = open_listener(options, arena, ret_message);
+    if (fd < 0) {
+        return NULL;
+    }
+    struct net_server *server = base_allocate_zeroed(1, sizeof *server);
+    server->options = *options;
+    server->listen_fd = fd;
+    server->n_loops = options->n_loops;
+    server->loops = base_allocate_zeroed(options->n_loops, sizeof *server->loops);
+    pthread_condattr_t attributes;
+    int failed = pthread_mutex_init(&server->lock, NULL);
+    failed |= pthread_condattr_init(&attributes);
+    failed |= pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    failed |= pthread_cond_init(&server->none_left, &attributes);
+    failed |= pthread_condattr_destroy(&attributes);
+    base_assert(failed == 0);
+    name_address(server);
+    start_loops(server);
+    return server;
+}
+
+struct base_text net_server_address(const struct net_server *server)
+{
+    return base_text_of(server->address);
+}
+
+struct net_loop *net_connection_loop(const struct net_connection *connection)
+{
+    return connection->loop;
+}
+
+struct net_server *net_connection_server(const struct net_connection *connection)
+{
+    return connection->loop->server;
+}
+
+unsigned net_server_connections(struct net_server *server)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    unsigned n = server->n_connections;
+    (void)pthread_mutex_unlock(&server->lock);
+    return n;
+}
+
+/* Waits until there are no connections, or the time is up. */
+static bool wait_for_none(struct net_server *server, int64_t wait_ns)
+{
+    int64_t until_ns = base_now_mono_ns(&base_clock_system) + wait_ns;
+    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    int error = 0;
+    (void)pthread_mutex_lock(&server->lock);
+    while (server->n_connections > 0 && error == 0) {
+        error = pthread_cond_timedwait(&server->none_left, &server->lock, &until);
+    }
+    bool none = server->n_connections == 0;
+    (void)pthread_mutex_unlock(&server->lock);
+    return none;
+}
+
+struct drain_message {
+    struct net_message message;
+    struct net_loop *loop;
+    bool last;
+};
+
+static void run_drain(struct net_message *message)
+{
+    struct drain_message *drain = (struct drain_message *)message;
+    net_loop_drain(drain->loop, drain->last);
+    free(drain);
+}
+
+static void post_drain(struct net_server *server, bool last)
+{
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        struct drain_message *drain = base_allocate(sizeof *drain);
+        *drain = (struct drain_message){{.run = run_drain}, &server->loops[i], last};
+        net_post(&server->loops[i], &drain->message);
+    }
+}
+
+void net_server_drain(struct net_server *server, int64_t timeout_ms)
+{
+    post_drain(server, false);
+    if (wait_for_none(server, NOTICE_NS)) {
+        return;
+    }
+    post_drain(server, true);
+    if (!wait_for_none(server, timeout_ms * 1000000)) {
+        base_log(BASE_LOG_WARNING, "connections are still open after %lld ms and are cut",
+                 (long long)timeout_ms);
+    }
+}
+
+static void wake_only(struct net_message *message)
+{
+    free(message);
+}
+
+void net_server_close(struct net_server *server)
+{
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        struct net_loop *loop = &server->loops[i];
+        atomic_store(&loop->stopping, true);
+        struct net_message *message = base_allocate(sizeof *message);
+        message->run = wake_only;
+        net_post(loop, message);
+    }
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        int error = pthread_join(server->loops[i].thread, NULL);
+        base_assert(error == 0);
+    }
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        net_loop_release(&server->loops[i]);
+    }
+    (void)close(server->listen_fd);
+    (void)pthread_cond_destroy(&server->none_left);
+    (void)pthread_mutex_destroy(&server->lock);
+    free(server->loops);
+    free(server);
+}
