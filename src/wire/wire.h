@@ -21,6 +21,13 @@ enum wire_form {
     WIRE_HTTP  /* anything else: a body in, a body out */
 };
 
+/* What is wrong with a request that only the methods' own form of error can answer. */
+enum wire_defect {
+    WIRE_DEFECT_NONE,
+    WIRE_DEFECT_TOO_LARGE, /* larger than BASE_REQUEST_MAX_BYTES; the body is left empty */
+    WIRE_DEFECT_TIMEOUT    /* HTTP: connect-timeout-ms is malformed; timeout_ns is -1 */
+};
+
 struct wire_header {
     struct base_text name; /* lower case */
     struct base_text value;
@@ -31,6 +38,7 @@ struct wire_header {
 struct wire_request {
     struct base_arena arena; /* what the request points to lives here; its owner may use it on */
     enum wire_form form;
+    enum wire_defect defect;                  /* to be answered before anything else is looked at */
     struct base_text method;                  /* `POST`; kept as sent */
     struct base_text path;                    /* without the query; not decoded */
     struct base_text query;                   /* behind the `?`; empty: none */
