@@ -82,7 +82,12 @@ struct store_entries_page {
 };
 
 /* A page of an account's history; memory from the arena. An account's times never fall with its
- * sequence (contract 3.13), so a page below start_time is the end. */
+ * sequence (contract 3.13), so a page below start_time is the end.
+ *
+ * next_below_sequence is the sequence of the last entry looked at, whether it was wanted or not, so
+ * that a walk neither loses nor repeats an entry; 0 as soon as the account's first entry, or one
+ * before start_time, has been looked at. A page that ends at its limit does not look further: the
+ * next one may turn out to be empty. */
 enum store_fault store_read_entries(struct store *store, const struct store_entries_query *query,
                                     struct base_arena *arena,
                                     struct store_entries_page *ret_page) BASE_MUST_USE;
