@@ -1,0 +1,46 @@
+# The front door. CMake does the work; each target here is one thing that a person wants.
+#
+#   make            build/release/zandaka
+#   make run        what is missing is installed, then the server runs on zandaka-data/, port 8630
+#   make test       every test there is
+#   make demo       a bank's real transactions, with the plug pulled on the way
+#   make bench      the benchmark, beside the machine's own limits
+#   make install    into $(DESTDIR)$(PREFIX)
+
+PREFIX ?= /usr/local
+CMAKE_FLAGS = -G Ninja -Wno-dev
+
+.PHONY: build run test demo bench install deps test-deps format clean
+
+build: deps
+	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+	@cmake --build build/release
+
+run: build
+	build/release/zandaka serve
+
+test: test-deps
+	@scripts/test.sh
+
+demo: build
+	@scripts/demo.py build/release/zandaka
+
+bench: test-deps
+	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON >/dev/null
+	@cmake --build build/release
+	@scripts/bench.sh
+
+install: build
+	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+deps:
+	@scripts/deps.sh build
+
+test-deps:
+	@scripts/deps.sh build test
+
+format:
+	@scripts/check_format.sh --mend
+
+clean:
+	rm -rf build

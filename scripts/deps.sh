@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs the Debian packages that are missing: `deps.sh build` for building and running,
+# `deps.sh build test` for the tests too. Nothing to do when all are there, also offline.
+set -eu
+
+build="gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotobuf-dev
+protobuf-c-compiler libprotobuf-c-dev libnghttp2-dev librocksdb-dev libjansson-dev nettle-dev
+libxxhash-dev libinih-dev libcsv-dev python3"
+test="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev curl git
+python3-grpcio python3-protobuf nghttp2-client util-linux procps"
+
+wanted=""
+for set in "$@"; do
+    case "$set" in
+    build) wanted="$wanted $build" ;;
+    test) wanted="$wanted $test" ;;
+    *) echo "usage: deps.sh [build] [test]" >&2; exit 2 ;;
+    esac
+done
+
+missing=""
+for package in $wanted; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+install="apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300$missing"
+if [ "$(id -u)" = 0 ]; then
+    as_root=""
+elif command -v sudo >/dev/null; then
+    as_root="sudo"
+else
+    echo "These packages are missing. As root, run:" >&2
+    echo "  apt-get update && $install" >&2
+    exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update
+$as_root $install

@@ -1,0 +1,183 @@
+/* The server: opens store, service, api and net from the inside out, waits for a signal, and closes
+ * them from the outside in. */
+#include "app/app.h"
+#include "app/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* Reads wait for the disk at the most, so a few threads keep every core busy. */
+#define READERS 2
+#define LOOPS_MAX 64
+
+struct server {
+    struct store *store;
+    struct service *service;
+    struct api *api;
+    struct net_server *net;
+    struct app_sessions sessions;
+};
+
+static unsigned count_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+}
+
+/* The signals are blocked in every thread, which inherit this, and taken by wait_for_signal. */
+static sigset_t block_signals(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    int failed = pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    base_assert(failed == 0);
+    return signals;
+}
+
+static void wait_for_signal(const sigset_t *signals)
+{
+    int signal_number;
+    int failed = sigwait(signals, &signal_number);
+    base_assert(failed == 0);
+    base_log(BASE_LOG_INFO, "signal %d: draining", signal_number);
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+    /* Only the jitter of waits hangs on it: the clock does where there is no randomness. */
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+        seed = (uint64_t)base_now_mono_ns(&base_clock_system);
+    }
+    return seed;
+}
+
+/* Writes HOST:PORT so that whoever waits for the file sees it whole or not at all. */
+static bool write_address_file(struct base_text path, struct base_text address,
+                               struct base_arena *arena)
+{
+    struct base_text part = base_arena_print(arena, "%.*s.part", BASE_TEXT_ARGS(path));
+    struct base_text whole = base_arena_text(arena, path);
+    FILE *file = fopen(part.bytes, "we");
+    if (file == NULL) {
+        base_log(BASE_LOG_ERROR, "cannot write %s: %s", part.bytes, strerror(errno));
+        return false;
+    }
+    bool written = fprintf(file, "%.*s\n", BASE_TEXT_ARGS(address)) > 0;
+    written = fclose(file) == 0 && written;
+    if (!written || rename(part.bytes, whole.bytes) != 0) {
+        base_log(BASE_LOG_ERROR, "cannot write %s: %s", whole.bytes, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void greet(struct base_text address, struct base_text store_url)
+{
+    (void)printf("zandaka " ZANDAKA_VERSION " serves %.*s on %.*s\n\n"
+                 "Try it, and then try the same again:\n"
+                 "  curl -i -H 'content-type: application/json' "
+                 "http://%.*s/zandaka.v1.BalanceService/Add -d '{\"transactionId\":\"grant-1\","
+                 "\"accountId\":\"alice\",\"amounts\":[{\"kind\":\"points\",\"amount\":100}]}'\n"
+                 "  %s consume --server %.*s --id order-1 --account alice "
+                 "points=30\n\n",
+                 BASE_TEXT_ARGS(store_url), BASE_TEXT_ARGS(address), BASE_TEXT_ARGS(address),
+                 program_invocation_name, BASE_TEXT_ARGS(address));
+    (void)fflush(stdout);
+}
+
+static void open_engine(struct server *server, const struct app_config *config)
+{
+    struct service_options service_options = {.store = server->store,
+                                              .kinds = &config->kinds,
+                                              .clock = &base_clock_system,
+                                              .n_readers = READERS,
+                                              .seed = random_seed()};
+    server->service = service_open(&service_options);
+    struct api_options api_options = {.service = server->service,
+                                      .store = server->store,
+                                      .kinds = &config->kinds,
+                                      .clock = &base_clock_system};
+    server->api = api_open(&api_options);
+    server->sessions.api = server->api;
+    atomic_init(&server->sessions.next_caller, 1);
+}
+
+static struct net_server *open_net(struct server *server, const struct app_config *config,
+                                   struct base_arena *arena)
+{
+    struct net_options options = {.listen = config->listen,
+                                  .n_loops = count_cores(),
+                                  .connections_max = BASE_CONNECTIONS_MAX,
+                                  .inflight_max_bytes = BASE_INFLIGHT_MAX_BYTES,
+                                  .handler = &app_session_handler,
+                                  .context = &server->sessions};
+    struct base_text message;
+    struct net_server *net = net_server_open(&options, arena, &message);
+    if (net == NULL) {
+        base_log(BASE_LOG_ERROR, "%.*s", BASE_TEXT_ARGS(message));
+    }
+    return net;
+}
+
+/* Everything that was accepted is answered by service_close, so the loops go on until then. */
+static void close_all(struct server *server)
+{
+    if (server->net != NULL) {
+        api_set_draining(server->api);
+        net_server_drain(server->net, BASE_DRAIN_TIMEOUT_MS);
+    }
+    service_close(server->service);
+    if (server->net != NULL) {
+        net_server_close(server->net);
+    }
+    api_close(server->api);
+    store_close(server->store);
+}
+
+enum app_exit app_serve(const struct app_config *config)
+{
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct server server = {0};
+    struct base_text message;
+    enum app_exit status = APP_EXIT_COULD_NOT;
+    sigset_t signals = block_signals();
+    if (!net_is_loopback(config->listen)) {
+        base_log(BASE_LOG_ERROR,
+                 "will not listen on %.*s: there is no authentication, so only loopback addresses "
+                 "are allowed, such as " APP_DEFAULT_LISTEN,
+                 BASE_TEXT_ARGS(config->listen));
+        base_arena_release(&arena);
+        return APP_EXIT_USAGE;
+    }
+    server.store = app_store_open(config->store_url, &config->kinds, &arena, &message, &status);
+    if (server.store == NULL) {
+        base_log(BASE_LOG_ERROR, "%.*s", BASE_TEXT_ARGS(message));
+        base_arena_release(&arena);
+        return status;
+    }
+    open_engine(&server, config);
+    server.net = open_net(&server, config, &arena);
+    if (server.net != NULL) {
+        struct base_text address = net_server_address(server.net);
+        greet(address, config->store_url);
+        if (config->address_file.length == 0 ||
+            write_address_file(config->address_file, address, &arena)) {
+            wait_for_signal(&signals);
+            status = APP_EXIT_DONE;
+        } else {
+            status = APP_EXIT_COULD_NOT;
+        }
+    } else {
+        status = APP_EXIT_COULD_NOT;
+    }
+    close_all(&server);
+    base_arena_release(&arena);
+    return status;
+}

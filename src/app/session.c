@@ -1,0 +1,174 @@
+#include "app/session.h"
+
+#include <stdlib.h>
+
+/*
+ * Lives until the connection is closed and the last of its exchanges is answered: a write that was
+ * handed to the service finishes, whether or not its caller is still there (contract 3.11).
+ */
+struct session {
+    struct app_sessions *shared;
+    struct net_connection *connection; /* NULL once it is closed */
+    struct net_loop *loop;
+    struct net_server *server;
+    struct wire_server *wire; /* NULL once the connection is closed */
+    uint64_t caller;
+    size_t n_exchanges;
+    int64_t half_received_since_ns; /* 0: no request is half received */
+};
+
+/* A request on its way through api and the service, and back to its connection's loop. */
+struct exchange {
+    struct net_message message; /* posted by whichever thread finished it */
+    struct session *session;
+    struct api_exchange *api;
+    uint32_t stream;
+    int64_t charged_bytes;
+};
+
+static void free_if_over(struct session *session)
+{
+    if (session->connection == NULL && session->n_exchanges == 0) {
+        free(session);
+    }
+}
+
+/* On the session's loop: the answer can be made. */
+static void answer(struct net_message *message)
+{
+    struct exchange *exchange = (struct exchange *)message;
+    struct session *session = exchange->session;
+    if (session->connection != NULL) {
+        struct wire_reply reply;
+        api_reply(exchange->api, &reply);
+        wire_server_reply(session->wire, exchange->stream, &reply);
+        net_connection_wake(session->connection);
+    }
+    net_server_charge(session->server, -exchange->charged_bytes);
+    api_end(exchange->api);
+    free(exchange);
+    session->n_exchanges--;
+    free_if_over(session);
+}
+
+/* On any thread, and perhaps before api_start has returned: so the loop is told by a message even
+ * when it is the loop's own thread. */
+static void finished(void *context)
+{
+    struct exchange *exchange = context;
+    net_post(exchange->session->loop, &exchange->message);
+}
+
+static void take_request(void *user, uint32_t stream, struct wire_request *request)
+{
+    struct session *session = user;
+    struct exchange *exchange = base_allocate(sizeof *exchange);
+    *exchange = (struct exchange){
+        .message = {.run = answer}, .session = session, .stream = stream, .api = NULL};
+    session->n_exchanges++;
+    exchange->api = api_start(session->shared->api, request, session->caller, finished, exchange);
+    exchange->charged_bytes = (int64_t)api_held_bytes(exchange->api);
+    net_server_charge(session->server, exchange->charged_bytes);
+}
+
+static void take_cancellation(void *user, uint32_t stream)
+{
+    /* The write goes on; its answer will find no stream and is dropped (contract 3.11). */
+    (void)user;
+    (void)stream;
+}
+
+static const struct wire_server_events session_events = {take_request, take_cancellation};
+
+static void *session_opened(void *context, struct net_connection *connection)
+{
+    struct app_sessions *shared = context;
+    struct session *session = base_allocate_zeroed(1, sizeof *session);
+    session->shared = shared;
+    session->connection = connection;
+    session->loop = net_connection_loop(connection);
+    session->server = net_connection_server(connection);
+    session->caller = atomic_fetch_add(&shared->next_caller, 1);
+    session->wire = wire_server_open(&session_events, session);
+    return session;
+}
+
+static bool session_received(void *user, struct base_bytes bytes)
+{
+    struct session *session = user;
+    return bytes.length == 0 ? wire_server_receive_end(session->wire)
+                             : wire_server_receive(session->wire, bytes);
+}
+
+static size_t session_produce(void *user, uint8_t *buffer, size_t capacity)
+{
+    struct session *session = user;
+    return wire_server_send(session->wire, buffer, capacity);
+}
+
+static bool session_finished(void *user)
+{
+    struct session *session = user;
+    return wire_server_finished(session->wire);
+}
+
+static size_t session_held_bytes(void *user)
+{
+    struct session *session = user;
+    return wire_server_held_bytes(session->wire);
+}
+
+static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
+                         int64_t last_write_ns)
+{
+    const int64_t ms = 1000000;
+    struct session *session = user;
+    bool half_received = wire_server_half_received(session->wire);
+    if (!half_received) {
+        session->half_received_since_ns = 0;
+    } else if (session->half_received_since_ns == 0) {
+        session->half_received_since_ns = now_mono_ns;
+    }
+    if (half_received &&
+        now_mono_ns - session->half_received_since_ns > BASE_REQUEST_TIMEOUT_MS * ms) {
+        return false;
+    }
+    if (session->n_exchanges > 0) {
+        return true;
+    }
+    /* Nothing is being worked on, so what is held are answers that the peer does not read. */
+    int64_t last_ns = last_read_ns > last_write_ns ? last_read_ns : last_write_ns;
+    int64_t patience_ms =
+        wire_server_held_bytes(session->wire) > 0 ? BASE_REQUEST_TIMEOUT_MS : BASE_IDLE_TIMEOUT_MS;
+    return now_mono_ns - last_ns <= patience_ms * ms;
+}
+
+static void session_drain(void *user, bool last)
+{
+    struct session *session = user;
+    if (last) {
+        wire_server_drain(session->wire);
+    } else {
+        wire_server_shutdown_notice(session->wire);
+    }
+}
+
+static void session_closed(void *user)
+{
+    struct session *session = user;
+    wire_server_close(session->wire);
+    session->wire = NULL;
+    session->connection = NULL;
+    free_if_over(session);
+}
+
+const struct net_handler app_session_handler = {
+    .opened = session_opened,
+    .received = session_received,
+    .produce = session_produce,
+    .finished = session_finished,
+    .held_bytes = session_held_bytes,
+    .tick = session_tick,
+    .drain = session_drain,
+    .closed = session_closed,
+};

@@ -1,0 +1,22 @@
+/*
+ * A connection of the server: what net reads goes into wire's session; a complete request becomes
+ * an exchange of api; the exchange's answer goes back into the session, and out.
+ */
+#ifndef ZANDAKA_APP_SESSION_H
+#define ZANDAKA_APP_SESSION_H
+
+#include "api/api.h"
+#include "net/net.h"
+
+#include <stdatomic.h>
+
+/* What all sessions of a server share. Outlives them. */
+struct app_sessions {
+    struct api *api;
+    atomic_uint_fast64_t next_caller; /* each connection is a caller of its own */
+};
+
+/* For net_options; its context is a struct app_sessions. */
+extern const struct net_handler app_session_handler;
+
+#endif
