@@ -141,8 +141,10 @@ struct ledger_facts {
 /* An empty working set. All of it lives in the arena, so there is nothing to close. */
 void ledger_facts_open(struct ledger_facts *facts, const struct ledger_kinds *kinds,
                        struct base_arena *arena);
-/* Adds the facts that deciding `command` will look at, as LEDGER_NEEDED. All commands of the batch
- * are named before the store loads. Ids are copied by reference. */
+/* Adds the facts that deciding `command` will look at: its transaction as LEDGER_NEEDED, its
+ * account as one never seen, with a zeroed balance for every kind, so that the store fills in only
+ * what it has. All commands of the batch are named before the store loads. Ids are copied by
+ * reference. */
 void ledger_facts_need(struct ledger_facts *facts, const struct ledger_command *command);
 /* The fact with that id, or NULL: for the store, which fills in what it finds. */
 struct ledger_transaction *ledger_facts_transaction(const struct ledger_facts *facts,
@@ -166,11 +168,19 @@ struct ledger_outcome {
 
 /*
  * Decides one command at `now_us` and applies it to the working set. The order of the checks is
- * that of contract 4: recorded (replay, reuse, cancelled), known kind, limits, balance; each over
- * all amounts in the request's order before the next check. A refusal changes nothing.
+ * that of contract 4, each over all amounts in the request's order before the next check:
  *
- * Returns false, with *ret_outcome alone, when a record in the working set cannot be decoded: the
- * store is corrupt, and nothing may be decided on it.
+ *   1. recorded       a fence against a success, or the reverse: TRANSACTION_SUCCEEDED,
+ *                     TRANSACTION_CANCELLED; other content: TRANSACTION_ID_REUSED; else a replay
+ *   2. known kind     UNKNOWN_KIND, also for a withdrawn one
+ *   3. limits         first each amount: AMOUNT_LIMIT_EXCEEDED (add and consume);
+ *                     then what each balance would be: BALANCE_LIMIT_EXCEEDED (add)
+ *   4. balance        INSUFFICIENT_BALANCE (consume)
+ *
+ * A refusal changes nothing. A clock beyond the range of a Timestamp counts as its nearest end.
+ *
+ * Returns false, with *ret_outcome alone, when a record in the working set cannot be decoded or is
+ * another transaction's: the store is corrupt, and nothing may be decided on it.
  */
 bool ledger_decide(struct ledger_facts *facts, const struct ledger_command *command, int64_t now_us,
                    struct ledger_outcome *ret_outcome) BASE_MUST_USE;

@@ -57,8 +57,13 @@ struct record_transaction {
     const struct record_label *metadata;
 };
 
-/* The record of `transaction`, in the arena. Equal transactions give equal bytes; metadata is put
- * in the order of its keys. */
+/* Whether this version can record it: every text within its limits and made of what it may be made
+ * of, the legs such as the operation makes them, the time within a Timestamp's range. A fence holds
+ * nothing but its id. */
+bool record_is_well_formed(const struct record_transaction *transaction);
+
+/* The record of `transaction`, which must be well-formed, in the arena. Equal transactions give
+ * equal bytes; metadata is put in the order of its keys. */
 struct base_bytes record_encode(struct base_arena *arena,
                                 const struct record_transaction *transaction);
 
