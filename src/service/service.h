@@ -8,6 +8,20 @@
  * batch is decided and committed at a time. Nothing is answered before its batch is committed: no
  * success, and no replay or refusal that rests on it; reads are answered from what is durable.
  *
+ * What a caller is told of what the store does (contract 4):
+ *
+ *   conflict       the batch is loaded and decided again, for up to 10 s; then STORE_UNAVAILABLE
+ *   unavailable    tried again for up to 1 s, and for later batches not at all until the store is
+ *                  back; then STORE_UNAVAILABLE
+ *   unknown        loaded and decided again, for up to 10 s. What may have been written is answered
+ *                  by a success, or by a refusal that rests on the record under its id, or else by
+ *                  OUTCOME_UNKNOWN, whatever came later
+ *   corrupt        INTERNAL for the call that asks for what cannot be read, and for no other
+ *
+ * A call whose deadline passes meanwhile leaves: DEADLINE_EXCEEDED when nothing of it can have been
+ * written, otherwise OUTCOME_UNKNOWN. In a call that is left with an unknown outcome, the commands
+ * behind the last one in doubt say STORE_UNAVAILABLE (contract 3.14).
+ *
  * service_open starts one thread that writes and some that read. A simulator opens with no threads
  * and calls service_step itself.
  */
@@ -22,7 +36,9 @@ struct service;
 
 /* What became of one command of a call. */
 struct service_result {
-    bool replayed;               /* meaningful when there is a record */
+    /* Meaningful when there is a record: it had succeeded before this call. False for the one that
+     * applied it, also where that was found out only after an unknown outcome. */
+    bool replayed;
     struct base_bytes record;    /* the answer, in the call's arena; empty: refused */
     struct base_refusal refusal; /* when refused; its text points into the command */
 };
@@ -48,8 +64,8 @@ struct service_call {
 struct service_read {
     /* Does the read, on one of the service's reading threads, and keeps what it found. */
     void (*run)(struct service_read *read, struct store *store);
-    /* Called once: after run with BASE_REASON_NONE, or instead of it when the deadline had passed
-     * or the service stopped. */
+    /* Called once: after run with BASE_REASON_NONE, or instead of it with DEADLINE_EXCEEDED. A read
+     * that was taken before the service stopped is run. */
     void (*done)(struct service_read *read, enum base_reason reason);
     int64_t deadline_mono_ns;
     void *context;
@@ -60,7 +76,8 @@ struct service_options {
     struct store *store; /* not owned; used by nobody else until service_close, but for reads */
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
-    unsigned n_readers; /* reading threads; 0: no threads at all, the owner calls service_step */
+    unsigned
+        n_readers; /* reading threads, up to 256; 0: none at all, the owner calls service_step */
     /* Seeds the jitter of waits between retries. */
     uint64_t seed;
 };
@@ -81,15 +98,17 @@ bool service_step(struct service *service, void (*wait)(void *context, int64_t d
 
 /* Takes no more (SHUTTING_DOWN). Any thread. */
 void service_stop(struct service *service);
-/* Stops, answers everything that was accepted, ends the threads and frees. */
+/* Stops, answers everything that was accepted, ends the threads and frees. No other call to the
+ * service may be under way. Without threads no time passes between retries. */
 void service_close(struct service *service);
 
-/* Figures for an operator: what has happened since the start, and what waits now. */
+/* Figures for an operator: what has happened since the start, and what waits now. An answer that
+ * was given is counted already. */
 struct service_figures {
     uint64_t batches;
-    uint64_t applied;
+    uint64_t applied; /* commands, as the two below */
     uint64_t replayed;
-    uint64_t refused;
+    uint64_t refused; /* for whatever reason, once the call was taken */
     uint64_t store_faults;
     size_t queued_commands;
     size_t queued_reads;

@@ -1,0 +1,322 @@
+#include "service/batch.h"
+
+/* Nanoseconds of the wait before the first retry; it doubles with each one, up to the last. Half of
+ * it is jitter, so that servers that met in one conflict do not meet again. */
+#define WAIT_FIRST_NS INT64_C(1000000)
+#define WAIT_LAST_NS INT64_C(64000000)
+/* How long one batch is retried when the store answers with conflicts or unknown outcomes. Callers
+ * with a deadline leave at it; this is for those without, and for everybody behind them. */
+#define RETRY_MAX_NS INT64_C(10000000000)
+/* How long a batch waits for a store that is unavailable: long enough for a failover's hiccup,
+ * short enough that the calls behind it can still be told. */
+#define UNAVAILABLE_MAX_NS INT64_C(1000000000)
+/* Retries of one batch, whatever the clock says; in real time the limits above come first. */
+#define RETRIES_MAX 1000
+
+/* A part of the batch's calls that is loaded, decided and committed together. */
+struct batch_part {
+    size_t n_calls;
+    struct service_batch_call *calls;
+};
+
+/* Only one thread writes a counter, so the addition itself need not be atomic. */
+static void count(_Atomic uint64_t *counter, uint64_t more)
+{
+    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, before + more, memory_order_relaxed);
+}
+
+void service_result_refuse(struct service_result *result, enum base_reason reason)
+{
+    *result = (struct service_result){.refusal = {.reason = reason}};
+}
+
+/* The call is its owner's again with `done`, and must not be looked at afterwards. It is counted
+ * before, so that who has an answer finds it in the figures. */
+static void call_finish(struct service_batch *batch, struct service_call *call)
+{
+    uint64_t replayed = 0;
+    uint64_t refused = 0;
+    for (size_t i = 0; i < call->n_commands; i++) {
+        bool is_refused = call->results[i].refusal.reason != BASE_REASON_NONE;
+        refused += is_refused;
+        replayed += !is_refused && call->results[i].replayed;
+    }
+    count(&batch->counters.applied, call->n_commands - refused - replayed);
+    count(&batch->counters.replayed, replayed);
+    count(&batch->counters.refused, refused);
+    call->done(call);
+}
+
+/* The records move to the call's arena, since the attempt's is used again. */
+static void call_answer(struct service_batch *batch, struct service_call *call)
+{
+    for (size_t i = 0; i < call->n_commands; i++) {
+        struct service_result *result = &call->results[i];
+        if (result->refusal.reason == BASE_REASON_NONE) {
+            result->record = base_arena_bytes(call->arena, result->record);
+        }
+    }
+    call_finish(batch, call);
+}
+
+static void call_give_up(struct service_batch *batch, struct service_batch_call *entry,
+                         enum base_reason reason)
+{
+    service_doubt_give_up(entry, reason);
+    call_finish(batch, entry->call);
+}
+
+static void part_give_up(struct service_batch *batch, struct batch_part *part,
+                         enum base_reason reason)
+{
+    for (size_t i = 0; i < part->n_calls; i++) {
+        call_give_up(batch, &part->calls[i], reason);
+    }
+}
+
+/* Calls whose deadline has passed leave the batch. Nothing of them was attempted, unless an earlier
+ * attempt of this batch left them in doubt. */
+static void part_drop_late(struct service_batch *batch, struct batch_part *part)
+{
+    int64_t now_ns = base_now_mono_ns(batch->clock);
+    size_t n_kept = 0;
+    for (size_t i = 0; i < part->n_calls; i++) {
+        struct service_batch_call *entry = &part->calls[i];
+        if (entry->call->deadline_mono_ns <= now_ns) {
+            call_give_up(batch, entry, BASE_REASON_DEADLINE_EXCEEDED);
+        } else {
+            part->calls[n_kept++] = *entry;
+        }
+    }
+    part->n_calls = n_kept;
+}
+
+/* Calls whose unknown commit is found to have happened are answered and leave the batch. */
+static void part_settle(struct service_batch *batch, struct batch_part *part)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < part->n_calls; i++) {
+        struct service_batch_call *entry = &part->calls[i];
+        if (service_doubt_settle(batch, entry)) {
+            call_answer(batch, entry->call);
+        } else {
+            part->calls[n_kept++] = *entry;
+        }
+    }
+    part->n_calls = n_kept;
+}
+
+bool service_command_decide(struct service_batch *batch, const struct service_batch_call *entry,
+                            size_t index, int64_t now_us)
+{
+    const struct ledger_command *command = &entry->call->commands[index];
+    struct ledger_outcome outcome;
+    if (!ledger_decide(&batch->facts, command, now_us, &outcome)) {
+        base_log(BASE_LOG_ERROR, "the record of transaction %.*s cannot be read",
+                 BASE_TEXT_ARGS(command->transaction_id));
+        return false;
+    }
+    struct service_result *result = &entry->call->results[index];
+    if (outcome.result == LEDGER_REFUSED) {
+        *result = (struct service_result){.refusal = outcome.refusal};
+    } else {
+        *result = (struct service_result){.replayed = outcome.result == LEDGER_REPLAYED,
+                                          .record = outcome.record};
+    }
+    return true;
+}
+
+static bool call_decide(struct service_batch *batch, struct service_batch_call *entry,
+                        int64_t now_us)
+{
+    if (entry->doubt_end > 0) {
+        return service_doubt_decide(batch, entry, now_us);
+    }
+    for (size_t i = 0; i < entry->call->n_commands; i++) {
+        if (!service_command_decide(batch, entry, i, now_us)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum store_fault part_load(struct service_batch *batch, const struct batch_part *part)
+{
+    base_arena_reset(&batch->arena);
+    ledger_facts_open(&batch->facts, batch->kinds, &batch->arena);
+    for (size_t i = 0; i < part->n_calls; i++) {
+        const struct service_call *call = part->calls[i].call;
+        for (size_t at = 0; at < call->n_commands; at++) {
+            ledger_facts_need(&batch->facts, &call->commands[at]);
+        }
+    }
+    return store_load(batch->store, &batch->facts);
+}
+
+/* Loads, decides and commits the part once; with STORE_OK every call of it is answered. Nothing is
+ * answered before the commit: neither a success nor a replay or refusal that may rest on what the
+ * same batch does (contract 3.8, 3.12). */
+static enum store_fault part_attempt(struct service_batch *batch, struct batch_part *part)
+{
+    enum store_fault fault = part_load(batch, part);
+    if (fault != STORE_OK) {
+        return fault;
+    }
+    part_settle(batch, part);
+    if (part->n_calls == 0) {
+        store_abandon(batch->store, &batch->facts);
+        return STORE_OK;
+    }
+    int64_t now_us = base_now_real_us(batch->clock);
+    for (size_t i = 0; i < part->n_calls; i++) {
+        part->calls[i].results_in_doubt = false;
+        if (!call_decide(batch, &part->calls[i], now_us)) {
+            store_abandon(batch->store, &batch->facts);
+            return STORE_CORRUPT;
+        }
+    }
+    fault = store_commit(batch->store, &batch->facts);
+    for (size_t i = 0; i < part->n_calls; i++) {
+        if (fault == STORE_OK) {
+            call_answer(batch, part->calls[i].call);
+        } else if (fault == STORE_UNKNOWN) {
+            service_doubt_note(batch, &part->calls[i]);
+        }
+    }
+    return fault;
+}
+
+/* xorshift64*: jitter needs no more, and repeats from its seed. */
+static int64_t jittered(struct service_batch *batch, int64_t duration_ns)
+{
+    batch->random ^= batch->random >> 12;
+    batch->random ^= batch->random << 25;
+    batch->random ^= batch->random >> 27;
+    uint64_t random = (batch->random * UINT64_C(0x2545F4914F6CDD1D)) >> 32;
+    return duration_ns / 2 + (int64_t)(random % (uint64_t)(duration_ns / 2 + 1));
+}
+
+static void wait_before_retry(struct service_batch *batch)
+{
+    int64_t duration_ns = WAIT_FIRST_NS;
+    for (unsigned i = 0; i < batch->n_retries && duration_ns < WAIT_LAST_NS; i++) {
+        duration_ns *= 2;
+    }
+    batch->n_retries++;
+    batch->wait(batch->wait_context, jittered(batch, duration_ns));
+}
+
+static void note_available(struct service_batch *batch)
+{
+    if (batch->store_is_down) {
+        base_log(BASE_LOG_INFO, "the store is available again");
+        batch->store_is_down = false;
+    }
+}
+
+/* Whether another attempt is worth a wait. The limits are the whole batch's, also when it falls
+ * into parts. */
+static bool may_retry(struct service_batch *batch, enum store_fault fault)
+{
+    int64_t now_ns = base_now_mono_ns(batch->clock);
+    bool in_time = now_ns - batch->started_mono_ns < RETRY_MAX_NS && batch->n_retries < RETRIES_MAX;
+    if (fault != STORE_UNAVAILABLE) {
+        note_available(batch);
+    } else {
+        if (batch->last_fault != STORE_UNAVAILABLE) {
+            batch->unavailable_mono_ns = now_ns;
+        }
+        in_time = in_time && !batch->store_is_down &&
+                  now_ns - batch->unavailable_mono_ns < UNAVAILABLE_MAX_NS;
+        if (!in_time && !batch->store_is_down) {
+            base_log(BASE_LOG_WARNING, "the store is unavailable; writes are refused");
+            batch->store_is_down = true;
+        }
+    }
+    batch->last_fault = fault;
+    return in_time;
+}
+
+static void part_run(struct service_batch *batch, struct batch_part part);
+
+/* One thing that cannot be read must not fail its neighbours: the part is tried in halves, in the
+ * calls' order, down to the call that asks for it. At most 10 levels, since 2^10 calls are a batch.
+ * That call is told INTERNAL whole, since the load does not say which of its commands it is. */
+static void part_corrupt(struct service_batch *batch, struct batch_part *part)
+{
+    if (part->n_calls > 1) {
+        size_t half = part->n_calls / 2;
+        part_run(batch, (struct batch_part){half, part->calls});
+        part_run(batch, (struct batch_part){part->n_calls - half, part->calls + half});
+        return;
+    }
+    const struct service_call *call = part->calls[0].call;
+    base_log(BASE_LOG_ERROR,
+             "the store is corrupt where transaction %.*s (the first of %zu) looks; refused",
+             BASE_TEXT_ARGS(call->commands[0].transaction_id), call->n_commands);
+    part_give_up(batch, part, BASE_REASON_INTERNAL);
+}
+
+/* To try again is right after every fault: after a conflict and when the store was unavailable
+ * nothing was written, and after an unknown outcome the ids that are found settle it. Nobody is
+ * told before the limits are reached, since a retry here costs less than one by the caller. */
+static void part_run(struct service_batch *batch, struct batch_part part)
+{
+    for (;;) {
+        part_drop_late(batch, &part);
+        if (part.n_calls == 0) {
+            return;
+        }
+        enum store_fault fault = part_attempt(batch, &part);
+        if (fault == STORE_OK) {
+            note_available(batch);
+            batch->last_fault = STORE_OK;
+            return;
+        }
+        count(&batch->counters.store_faults, 1);
+        if (fault == STORE_CORRUPT) {
+            part_corrupt(batch, &part);
+            return;
+        }
+        if (!may_retry(batch, fault)) {
+            part_give_up(batch, &part, BASE_REASON_STORE_UNAVAILABLE);
+            return;
+        }
+        wait_before_retry(batch);
+    }
+}
+
+void service_batch_open(struct service_batch *batch, const struct service_options *options,
+                        void (*wait)(void *context, int64_t duration_ns))
+{
+    batch->store = options->store;
+    batch->kinds = options->kinds;
+    batch->clock = options->clock;
+    batch->random = options->seed ^ UINT64_C(0x9E3779B97F4A7C15);
+    if (batch->random == 0) {
+        batch->random = 1; /* xorshift stays at zero for ever */
+    }
+    batch->wait = wait;
+}
+
+void service_batch_run(struct service_batch *batch, size_t n_calls, struct service_call **calls)
+{
+    size_t n_commands = 0;
+    for (size_t i = 0; i < n_calls; i++) {
+        batch->calls[i] =
+            (struct service_batch_call){.call = calls[i], .doubts = &batch->doubts[n_commands]};
+        n_commands += calls[i]->n_commands;
+        base_assert(n_commands <= BASE_BATCH_MAX);
+    }
+    batch->started_mono_ns = base_now_mono_ns(batch->clock);
+    batch->last_fault = STORE_OK;
+    batch->n_retries = 0;
+    count(&batch->counters.batches, 1);
+    part_run(batch, (struct batch_part){n_calls, batch->calls});
+}
+
+void service_batch_close(struct service_batch *batch)
+{
+    base_arena_release(&batch->arena);
+}

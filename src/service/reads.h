@@ -1,0 +1,26 @@
+/*
+ * The reads that wait for a reading thread, first come, first served, and bounded. A pure data
+ * structure, but for service_read_answer, which does one.
+ */
+#ifndef ZANDAKA_SERVICE_READS_H
+#define ZANDAKA_SERVICE_READS_H
+
+#include "service/service.h"
+
+/* Zeroed memory is an empty line. */
+struct service_reads {
+    size_t n_reads;
+    struct service_read *first; /* linked by `next` */
+    struct service_read *last;
+};
+
+/* False: BASE_READ_QUEUE_MAX wait already, and it was not taken. */
+bool service_reads_push(struct service_reads *reads, struct service_read *read) BASE_MUST_USE;
+/* The next one, or NULL. */
+struct service_read *service_reads_take(struct service_reads *reads);
+
+/* Does the read, unless its deadline has passed: nobody waits for what it would find. */
+void service_read_answer(struct service_read *read, struct store *store,
+                         const struct base_clock *clock);
+
+#endif
