@@ -35,6 +35,10 @@ struct wire_request *wire_request_open(void);
  * arena) and its parameters. */
 void wire_request_set_content_type(struct wire_request *request, struct base_text value);
 
+/* The text without spaces and tabs around it. */
+struct base_text wire_trim(struct base_text text);
+void wire_lower_case(char *bytes, size_t length);
+
 /* connect-timeout-ms: 1 to 10 digits. False: malformed. */
 bool wire_parse_connect_timeout(struct base_text value, int64_t *ret_timeout_ns);
 /* grpc-timeout: 1 to 8 digits and one of H M S m u n (gRPC over HTTP/2). False: malformed. */
