@@ -1,0 +1,345 @@
+/* Exchanges: routing, the way through the service, and the reply in the request's form. */
+#include "api/api.h"
+
+#include "api/exchange.h"
+#include "zandaka/v1/transaction.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct api *api_open(const struct api_options *options)
+{
+    struct api *api = base_allocate_zeroed(1, sizeof *api);
+    api->service = options->service;
+    api->store = options->store;
+    api->kinds = options->kinds;
+    api->clock = options->clock;
+    atomic_init(&api->draining, false);
+    for (size_t i = 0; i < api->kinds->n_kinds; i++) {
+        struct base_text code = api->kinds->kinds[i].code;
+        base_assert(code.length <= BASE_KIND_MAX_BYTES);
+        memcpy(api->kind_codes[i], code.bytes, code.length);
+    }
+    return api;
+}
+
+void api_set_draining(struct api *api)
+{
+    atomic_store(&api->draining, true);
+}
+
+void api_close(struct api *api)
+{
+    free(api);
+}
+
+/* --- start --- */
+
+static int64_t deadline_of(const struct base_clock *clock, int64_t timeout_ns)
+{
+    if (timeout_ns < 0) {
+        return BASE_NO_DEADLINE;
+    }
+    int64_t now_ns = base_now_mono_ns(clock);
+    return timeout_ns > BASE_NO_DEADLINE - now_ns ? BASE_NO_DEADLINE : now_ns + timeout_ns;
+}
+
+bool api_exchange_refuse(struct api_exchange *exchange, const struct api_violations *violations)
+{
+    struct api_violations *kept = base_arena_take(exchange->arena, sizeof *kept);
+    *kept = *violations;
+    exchange->error = (struct api_error){.reason = BASE_REASON_INVALID_REQUEST, .violations = kept};
+    return false;
+}
+
+bool api_exchange_refuse_field(struct api_exchange *exchange, struct base_text field,
+                               struct base_text description)
+{
+    struct api_violations violations =
+        api_violations_open(exchange->arena, API_VIOLATIONS_MAX_BYTES);
+    api_violations_add(&violations, field, description);
+    return api_exchange_refuse(exchange, &violations);
+}
+
+static bool start_defective(struct api_exchange *exchange)
+{
+    if (exchange->request->defect == WIRE_DEFECT_TOO_LARGE) {
+        exchange->error.reason = BASE_REASON_REQUEST_TOO_LARGE;
+        return false;
+    }
+    return api_exchange_refuse_field(exchange, BASE_TEXT(""),
+                                     BASE_TEXT("connect-timeout-ms must be 1 to 10 digits"));
+}
+
+/* Decodes the body and begins the method; as api_method's start. */
+static bool start_method(struct api_exchange *exchange)
+{
+    const struct api_method *method = exchange->method;
+    struct base_bytes body = exchange->request->body;
+    struct api_codec_error wrong;
+    ProtobufCMessage *message =
+        exchange->form == API_FORM_JSON
+            ? api_codec_from_json(exchange->arena, method->request, base_text_from(body), &wrong)
+            : api_codec_unpack(exchange->arena, method->request, body, method->unknown, &wrong);
+    if (message == NULL) {
+        return api_exchange_refuse_field(exchange, wrong.field, wrong.message);
+    }
+    exchange->deadline_mono_ns = deadline_of(exchange->api->clock, exchange->request->timeout_ns);
+    return method->start(exchange, message);
+}
+
+/* True: the service has it. */
+static bool start(struct api_exchange *exchange)
+{
+    exchange->form = exchange->request->form == WIRE_GRPC ? API_FORM_PROTOBUF : API_FORM_JSON;
+    if (exchange->request->defect != WIRE_DEFECT_NONE) {
+        return start_defective(exchange);
+    }
+    exchange->method = api_method_at(exchange->request->path);
+    if (exchange->request->form == WIRE_HTTP && api_page_for(exchange)) {
+        return false;
+    }
+    if (exchange->method == NULL) {
+        exchange->error.reason = BASE_REASON_UNIMPLEMENTED;
+        return false;
+    }
+    return start_method(exchange);
+}
+
+static size_t count_held_bytes(const struct api_exchange *exchange)
+{
+    return base_arena_held(exchange->arena) + exchange->request->body.length;
+}
+
+struct api_exchange *api_start(struct api *api, struct wire_request *request, uint64_t caller,
+                               void (*finished)(void *context), void *context)
+{
+    struct api_exchange *exchange = base_arena_take_zeroed(&request->arena, 1, sizeof *exchange);
+    exchange->api = api;
+    exchange->request = request;
+    exchange->arena = &request->arena;
+    exchange->caller = caller;
+    exchange->finished = finished;
+    exchange->context = context;
+    if (!start(exchange)) {
+        exchange->held_bytes = count_held_bytes(exchange);
+        finished(context);
+    }
+    return exchange;
+}
+
+/* --- through the service --- */
+
+static void write_done(struct service_call *call)
+{
+    struct api_exchange *exchange = call->context;
+    exchange->finished(exchange->context);
+}
+
+bool api_exchange_write(struct api_exchange *exchange, size_t n_commands,
+                        const struct ledger_command *commands)
+{
+    exchange->results =
+        base_arena_take_zeroed(exchange->arena, n_commands, sizeof exchange->results[0]);
+    exchange->call = (struct service_call){
+        .caller = exchange->caller,
+        .n_commands = n_commands,
+        .commands = commands,
+        .results = exchange->results,
+        .deadline_mono_ns = exchange->deadline_mono_ns,
+        .arena = exchange->arena,
+        .done = write_done,
+        .context = exchange,
+    };
+    /* Counted now: from the next line on the arena is the service's. */
+    exchange->held_bytes = count_held_bytes(exchange);
+    enum base_reason refusal = service_submit(exchange->api->service, &exchange->call);
+    if (refusal != BASE_REASON_NONE) {
+        exchange->error.reason = refusal;
+        return false;
+    }
+    return true;
+}
+
+static void read_run(struct service_read *read, struct store *store)
+{
+    struct api_exchange *exchange = read->context;
+    exchange->fault = exchange->method->read(exchange, store);
+}
+
+static enum base_reason reason_of_fault(enum store_fault fault)
+{
+    switch (fault) {
+    case STORE_OK:
+        return BASE_REASON_NONE;
+    case STORE_UNAVAILABLE:
+        return BASE_REASON_STORE_UNAVAILABLE;
+    case STORE_CORRUPT:
+    case STORE_CONFLICT:
+    case STORE_UNKNOWN:
+        break;
+    }
+    base_log(BASE_LOG_ERROR, "a read failed: what the store holds is corrupt");
+    return BASE_REASON_INTERNAL;
+}
+
+static void read_done(struct service_read *read, enum base_reason reason)
+{
+    struct api_exchange *exchange = read->context;
+    exchange->error.reason = reason != BASE_REASON_NONE ? reason : reason_of_fault(exchange->fault);
+    exchange->finished(exchange->context);
+}
+
+bool api_exchange_read(struct api_exchange *exchange)
+{
+    exchange->read = (struct service_read){
+        .run = read_run,
+        .done = read_done,
+        .deadline_mono_ns = exchange->deadline_mono_ns,
+        .context = exchange,
+    };
+    exchange->held_bytes = count_held_bytes(exchange);
+    enum base_reason refusal = service_submit_read(exchange->api->service, &exchange->read);
+    if (refusal != BASE_REASON_NONE) {
+        exchange->error.reason = refusal;
+        return false;
+    }
+    return true;
+}
+
+/* --- reply --- */
+
+static const struct wire_header *one_header(struct base_arena *arena, struct base_text name,
+                                            struct base_text value)
+{
+    struct wire_header *header = base_arena_take(arena, sizeof *header);
+    *header = (struct wire_header){name, value};
+    return header;
+}
+
+/* The answer's body in the exchange's form. False: a record that cannot be read, exchange->error
+ * says so. */
+static bool encode_answer(struct api_exchange *exchange, const struct api_answer *answer,
+                          struct base_bytes *ret_body)
+{
+    const ProtobufCMessage *message = answer->message;
+    if (exchange->form == API_FORM_PROTOBUF) {
+        *ret_body = message == NULL ? answer->record : api_codec_pack(exchange->arena, message);
+        return true;
+    }
+    if (message == NULL) {
+        message = api_record_message(exchange, answer->record);
+    }
+    if (message == NULL) {
+        return false;
+    }
+    *ret_body = base_bytes_of(api_codec_to_json(exchange->arena, message));
+    return true;
+}
+
+const ProtobufCMessage *api_record_message(struct api_exchange *exchange, struct base_bytes record)
+{
+    /* A later version may have recorded fields that this one does not know. */
+    struct api_codec_error wrong;
+    const ProtobufCMessage *message =
+        api_codec_unpack(exchange->arena, &zandaka__v1__transaction__descriptor, record,
+                         API_CODEC_PASS_UNKNOWN, &wrong);
+    if (message == NULL) {
+        base_log(BASE_LOG_ERROR, "a record cannot be read: %.*s", BASE_TEXT_ARGS(wrong.message));
+        exchange->error = (struct api_error){.reason = BASE_REASON_INTERNAL};
+    }
+    return message;
+}
+
+/* The answer of a method that did not fail so far. False: exchange->error says why. */
+static bool reply_answer(struct api_exchange *exchange, struct wire_reply *ret_reply)
+{
+    struct api_answer answer = {0};
+    exchange->method->answer(exchange, &answer);
+    if (exchange->error.reason != BASE_REASON_NONE) {
+        return false;
+    }
+    struct base_bytes body;
+    if (!encode_answer(exchange, &answer, &body)) {
+        return false;
+    }
+    *ret_reply = (struct wire_reply){
+        .grpc_status = BASE_CODE_OK,
+        .http_status = 200,
+        .content_type = BASE_TEXT("application/json"),
+        .body = body,
+    };
+    if (answer.replayed) {
+        ret_reply->n_headers = 1;
+        ret_reply->headers =
+            one_header(exchange->arena, BASE_TEXT("zandaka-replayed"), BASE_TEXT("true"));
+    }
+    return true;
+}
+
+static void reply_grpc_error(struct api_exchange *exchange, struct wire_reply *ret_reply)
+{
+    const struct base_error *row = base_error_of(exchange->error.reason);
+    Google__Rpc__Status *status = api_error_status(exchange->arena, &exchange->error);
+    *ret_reply = (struct wire_reply){
+        .grpc_status = row->code,
+        .grpc_message = base_text_of(status->message),
+        .grpc_status_details = api_codec_pack(exchange->arena, &status->base),
+    };
+    /* gRPC's own word for "do not repeat it" (contract 4). */
+    if (base_text_equal(base_text_of(row->retry), BASE_TEXT("never"))) {
+        ret_reply->n_trailers = 1;
+        ret_reply->trailers =
+            one_header(exchange->arena, BASE_TEXT("grpc-retry-pushback-ms"), BASE_TEXT("-1"));
+    }
+}
+
+static void reply_http_error(struct api_exchange *exchange, struct wire_reply *ret_reply)
+{
+    int http_status = exchange->page.http_status;
+    *ret_reply = (struct wire_reply){
+        .http_status =
+            http_status != 0 ? http_status : base_error_of(exchange->error.reason)->http_status,
+        .content_type = BASE_TEXT("application/json"),
+        .body = base_bytes_of(api_error_json(exchange->arena, &exchange->error)),
+    };
+    if (exchange->page.allow.length > 0) {
+        ret_reply->n_headers = 1;
+        ret_reply->headers = one_header(exchange->arena, BASE_TEXT("allow"), exchange->page.allow);
+    }
+}
+
+static void reply_page(const struct api_page *page, struct wire_reply *ret_reply)
+{
+    *ret_reply = (struct wire_reply){
+        .http_status = page->http_status,
+        .content_type = BASE_TEXT("text/plain; charset=utf-8"),
+        .body = base_bytes_of(page->text),
+    };
+}
+
+void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply)
+{
+    bool failed = exchange->error.reason != BASE_REASON_NONE;
+    if (!failed && exchange->page.http_status != 0) {
+        reply_page(&exchange->page, ret_reply);
+    } else if (failed || !reply_answer(exchange, ret_reply)) {
+        if (exchange->request->form == WIRE_GRPC) {
+            reply_grpc_error(exchange, ret_reply);
+        } else {
+            reply_http_error(exchange, ret_reply);
+        }
+    }
+    exchange->held_bytes = count_held_bytes(exchange);
+}
+
+size_t api_held_bytes(const struct api_exchange *exchange)
+{
+    return exchange->held_bytes;
+}
+
+void api_end(struct api_exchange *exchange)
+{
+    /* The exchange lives in what is released. */
+    wire_request_release(exchange->request);
+}
