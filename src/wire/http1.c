@@ -87,83 +87,12 @@ static size_t output_length(const struct http1 *session)
     return session->output.length - session->output_at;
 }
 
-static void write_text(struct http1 *session, struct base_text text)
-{
-    base_write_bytes(&session->output, base_bytes_of(text));
-}
-
-static const char *reason_phrase(int http_status)
-{
-    static const struct {
-        int http_status;
-        const char *phrase;
-    } phrases[] = {
-        {200, "OK"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {409, "Conflict"},
-        {413, "Content Too Large"},
-        {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {499, "Client Closed Request"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-    };
-    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
-        if (phrases[i].http_status == http_status) {
-            return phrases[i].phrase;
-        }
-    }
-    return "";
-}
-
-static void write_field(struct http1 *session, struct base_text name, struct base_text value)
-{
-    /* Whoever answers has checked its text; a line break here would forge a field. */
-    base_assert(memchr(name.bytes, '\n', name.length) == NULL &&
-                (value.length == 0 || memchr(value.bytes, '\n', value.length) == NULL));
-    write_text(session, name);
-    write_text(session, BASE_TEXT(": "));
-    write_text(session, value);
-    write_text(session, BASE_TEXT("\r\n"));
-}
-
 /* Writes the answer; with it ends what can end. */
 static void write_answer(struct http1 *session, const struct wire_reply *reply)
 {
-    bool last = session->closing || !session->head.keep_alive;
-    char number[64];
-    int length = snprintf(number, sizeof number, "HTTP/1.1 %d ", reply->http_status);
-    write_text(session, (struct base_text){number, (size_t)length});
-    write_text(session, base_text_of(reason_phrase(reply->http_status)));
-    write_text(session, BASE_TEXT("\r\n"));
-    if (reply->content_type.length > 0) {
-        write_field(session, BASE_TEXT("content-type"), reply->content_type);
-    }
-    length = snprintf(number, sizeof number, "%zu", reply->body.length);
-    write_field(session, BASE_TEXT("content-length"), (struct base_text){number, (size_t)length});
-    if (last) {
-        write_field(session, BASE_TEXT("connection"), BASE_TEXT("close"));
-    } else if (session->head.older) {
-        write_field(session, BASE_TEXT("connection"), BASE_TEXT("keep-alive"));
-    }
-    for (size_t i = 0; i < reply->n_headers; i++) {
-        write_field(session, reply->headers[i].name, reply->headers[i].value);
-    }
-    write_text(session, BASE_TEXT("\r\n"));
-    if (!session->head.is_head) {
-        base_write_bytes(&session->output, reply->body);
-    }
+    session->ended = session->closing || !session->head.keep_alive;
     session->stage = HEAD;
-    session->ended = last;
+    wire_http1_write_answer(&session->output, reply, &session->head, session->ended);
 }
 
 static enum base_code refusal_code(int http_status)
@@ -270,7 +199,8 @@ static bool take_head(struct http1 *session, struct base_bytes *bytes)
         begin_discarding(session);
     } else if (session->head.expects_continue && bytes->length == 0 &&
                (session->head.chunked || session->head.content_length > 0)) {
-        write_text(session, BASE_TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
+        base_write_bytes(&session->output,
+                         base_bytes_of(BASE_TEXT("HTTP/1.1 100 Continue\r\n\r\n")));
     }
     return true;
 }

@@ -1,6 +1,6 @@
 /*
- * The parts of HTTP/1.1 that are read strictly (RFC 9112): a head, and a chunked body. What other
- * implementations forgive is refused here, since two that forgive differently can be made to
+ * The parts of HTTP/1.1 (RFC 9112): a head, a chunked body, an answer. Reading is strict: what
+ * other implementations forgive is refused here, since two that forgive differently can be made to
  * disagree about where a request ends.
  */
 #ifndef ZANDAKA_WIRE_HTTP1_H
@@ -42,6 +42,10 @@ enum wire_http1_progress wire_http1_scan_head(struct base_bytes bytes, size_t *s
 bool wire_http1_read_head(struct base_bytes bytes, struct wire_request *request,
                           struct wire_http1_head *ret_head,
                           struct wire_http1_refusal *ret_refusal) BASE_MUST_USE;
+
+/* Writes the answer to the request with that head. `last`: the connection closes behind it. */
+void wire_http1_write_answer(struct base_writer *output, const struct wire_reply *reply,
+                             const struct wire_http1_head *head, bool last);
 
 /* Whether `line`, without its CRLF, is a header field. */
 bool wire_http1_is_field(struct base_text line);

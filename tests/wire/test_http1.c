@@ -507,6 +507,23 @@ static void the_next_request_waits_for_the_answer_to_the_one_before(void **state
     peer_close(&peer);
 }
 
+static void a_peer_that_reads_no_answers_is_handed_up_no_further(void **state)
+{
+    (void)state;
+    struct peer peer;
+    peer_open(&peer, true);
+    for (int i = 0; i < 1000; i++) {
+        struct base_bytes request = base_bytes_of(BASE_TEXT("GET / HTTP/1.1\r\n" HOST "\r\n"));
+        assert_true(wire_http1.receive(peer.state, request));
+    }
+    assert_int_equal(peer.n_requests, 1);
+    peer_collect(&peer);
+    assert_int_equal(peer.n_requests, 1000);
+    assert_int_equal(count(&peer.output, ANSWER), 1000);
+    assert_int_equal(wire_http1.held_bytes(peer.state), 0);
+    peer_close(&peer);
+}
+
 static void what_waits_behind_a_request_is_bounded(void **state)
 {
     (void)state;
@@ -683,6 +700,7 @@ int main(void)
         cmocka_unit_test(a_body_beyond_the_limit_goes_up_as_a_defect_and_closes),
         cmocka_unit_test(a_peer_that_waits_for_a_100_gets_it_before_its_body),
         cmocka_unit_test(the_next_request_waits_for_the_answer_to_the_one_before),
+        cmocka_unit_test(a_peer_that_reads_no_answers_is_handed_up_no_further),
         cmocka_unit_test(what_waits_behind_a_request_is_bounded),
         cmocka_unit_test(a_peer_that_closes_its_side_still_gets_its_answers),
         cmocka_unit_test(a_shutdown_answers_what_is_under_way_and_says_close),
