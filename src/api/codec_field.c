@@ -1,4 +1,4 @@
-/* Places, refusals, and what a field's descriptor says. */
+/* Places, refusals, empty messages, and what a field's descriptor says. */
 #include "api/codec_field.h"
 
 #include <stdarg.h>
@@ -35,20 +35,32 @@ bool api_codec_refuse(struct base_arena *arena, const struct api_codec_place *pl
     return false;
 }
 
-/* The name that protoc gives to the entries of a map field `some_labels`: `SomeLabelsEntry`. */
+char api_codec_camel_next(const char **name)
+{
+    bool raise = **name == '_';
+    while (**name == '_') {
+        (*name)++;
+    }
+    char letter = **name;
+    if (letter == '\0') {
+        return letter;
+    }
+    (*name)++;
+    return raise && letter >= 'a' && letter <= 'z' ? (char)(letter - 'a' + 'A') : letter;
+}
+
+/* Whether that is what protoc calls the entries of a map field: of `labels`, `LabelsEntry`. */
 static bool is_entry_name(const char *entry, const char *field)
 {
-    bool upper = true;
-    for (; *field != '\0'; field++) {
-        if (*field == '_') {
-            upper = true;
-            continue;
-        }
-        bool raised = upper && *field >= 'a' && *field <= 'z';
-        if (*entry++ != (raised ? (char)(*field - 'a' + 'A') : *field)) {
+    char first = api_codec_camel_next(&field);
+    if (*entry++ != (first >= 'a' && first <= 'z' ? (char)(first - 'a' + 'A') : first)) {
+        return false;
+    }
+    for (char letter = api_codec_camel_next(&field); letter != '\0';
+         letter = api_codec_camel_next(&field)) {
+        if (*entry++ != letter) {
             return false;
         }
-        upper = false;
     }
     return strcmp(entry, "Entry") == 0;
 }
@@ -93,6 +105,25 @@ size_t api_codec_value_size(const ProtobufCFieldDescriptor *field)
         base_assert(field->type == PROTOBUF_C_TYPE_INT32 || field->type == PROTOBUF_C_TYPE_ENUM);
         return sizeof(int32_t);
     }
+}
+
+ProtobufCMessage *api_codec_new_message(struct base_arena *arena,
+                                        const ProtobufCMessageDescriptor *descriptor)
+{
+    ProtobufCMessage *message = base_arena_take(arena, descriptor->sizeof_message);
+    protobuf_c_message_init(descriptor, message);
+    return message;
+}
+
+ProtobufCMessage *api_codec_new_entry(struct base_arena *arena,
+                                      const ProtobufCMessageDescriptor *descriptor,
+                                      struct base_text key)
+{
+    base_assert(descriptor->fields[0].type == PROTOBUF_C_TYPE_STRING);
+    ProtobufCMessage *entry = api_codec_new_message(arena, descriptor);
+    const char *copy = base_arena_text(arena, key).bytes;
+    memcpy((char *)entry + descriptor->fields[0].offset, &copy, sizeof copy);
+    return entry;
 }
 
 const ProtobufCEnumValue *api_codec_enum_value(const ProtobufCFieldDescriptor *field,

@@ -3,9 +3,12 @@
  * field's descriptor says that protobuf-c does not say outright.
  *
  *   scan.c        a protobuf body, walked before it is unpacked; api_codec_unpack and _pack
+ *   json_survey.c a JSON body, looked over before it is parsed
  *   json_read.c   a JSON body, read into a message
  *   json_write.c  a message, written as JSON
  *   time_text.c   times and durations as text
+ *
+ * client.c, the client's half of api.h, makes its messages with them too.
  */
 #ifndef ZANDAKA_API_CODEC_FIELD_H
 #define ZANDAKA_API_CODEC_FIELD_H
@@ -30,6 +33,9 @@ bool api_codec_refuse(struct base_arena *arena, const struct api_codec_place *pl
                       struct api_codec_error *ret_error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The next letter of a proto's name in lowerCamelCase; '\0': the name has ended. */
+char api_codec_camel_next(const char **name);
+
 /* Whether a field is a map: to protobuf-c it is a repeated message like any other. */
 bool api_codec_is_map(const ProtobufCMessageDescriptor *message,
                       const ProtobufCFieldDescriptor *field);
@@ -37,6 +43,18 @@ bool api_codec_is_map(const ProtobufCMessageDescriptor *message,
 bool api_codec_same_oneof(const ProtobufCFieldDescriptor *a, const ProtobufCFieldDescriptor *b);
 /* Bytes of one value of that field in a message's structure. */
 size_t api_codec_value_size(const ProtobufCFieldDescriptor *field);
+/* As api_codec_unpack, for an answer that a client has got: it may have more elements than a
+ * request, and fields that this version does not know. NULL, or that descriptor's structure. */
+void *api_codec_unpack_answer(struct base_arena *arena,
+                              const ProtobufCMessageDescriptor *descriptor, struct base_bytes body);
+
+/* An empty message, in the arena. */
+ProtobufCMessage *api_codec_new_message(struct base_arena *arena,
+                                        const ProtobufCMessageDescriptor *descriptor);
+/* An entry of a map from strings, with its key (copied) and no value. */
+ProtobufCMessage *api_codec_new_entry(struct base_arena *arena,
+                                      const ProtobufCMessageDescriptor *descriptor,
+                                      struct base_text key);
 /* The value of enum `field` with that number, or NULL. */
 const ProtobufCEnumValue *api_codec_enum_value(const ProtobufCFieldDescriptor *field,
                                                int64_t number);

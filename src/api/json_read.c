@@ -1,12 +1,10 @@
 /*
  * JSON bodies, by jansson and then by the message's descriptor. jansson refuses what is no JSON,
- * repeated keys, invalid UTF-8 and lone surrogates; but it would take a hundred times the body's
- * size for a body of empty values, and it loses how a number was written. So the text is looked
- * over before: its values and its depth are counted, and the first number that is not plain digits
- * within 2^53 is remembered by its place in the order of the values. jansson keeps that order, so
- * whoever comes by that value knows it, and its path.
+ * repeated keys, invalid UTF-8 and lone surrogates; what it does not refuse, or forgets, is known
+ * from the survey before it (json_survey.h).
  */
 #include "api/codec_field.h"
+#include "api/json_survey.h"
 
 #include <google/protobuf/any.pb-c.h>
 #include <google/protobuf/duration.pb-c.h>
@@ -16,105 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Beyond this (2^53) many JSON libraries round, so a number must be a string. */
-#define PLAIN_NUMBER_MAX (INT64_C(1) << 53)
 /* Fields of one message, so that those given fit one word. */
 #define FIELDS_MAX 64
 /* Bytes of an unknown field's name that a refusal repeats. */
 #define NAME_MAX_BYTES 64
 
-/* What is known of a body before it is parsed. Values are counted from 1, in the body's order; an
- * object's keys are no values. */
-struct json_survey {
-    size_t n_values;
-    size_t odd_number; /* the first number that is not plain digits within 2^53; 0: none */
-    size_t depth_max;
-};
-
 struct json_reader {
     struct base_arena *arena;
     struct api_codec_error *error;
-    size_t odd_number;
-    size_t n_values; /* read so far */
+    size_t odd_number; /* as the survey found it */
+    size_t n_values;   /* read so far, in the survey's order */
 };
 
 static ProtobufCMessage *read_message(struct json_reader *reader,
                                       const ProtobufCMessageDescriptor *descriptor,
                                       const json_t *json, const struct api_codec_place *place);
-
-/* --- before parsing --- */
-
-static bool is_space(char byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-static bool ends_a_token(char byte)
-{
-    return is_space(byte) || memchr(",:[]{}\"", byte, 7) != NULL;
-}
-
-/* Behind the string that begins at `at`; at the end where it does not end. */
-static const char *skip_string(const char *at, const char *end)
-{
-    for (at++; at < end; at++) {
-        if (*at == '\\') {
-            at++;
-        } else if (*at == '"') {
-            return at + 1;
-        }
-    }
-    return end;
-}
-
-static bool is_plain_number(struct base_text token)
-{
-    int64_t value;
-    return base_text_to_int64(token, &value) && value >= -PLAIN_NUMBER_MAX &&
-           value <= PLAIN_NUMBER_MAX;
-}
-
-static void survey_token(struct json_survey *survey, struct base_text token)
-{
-    survey->n_values++;
-    char first = token.bytes[0];
-    bool number = first == '-' || (first >= '0' && first <= '9');
-    if (number && survey->odd_number == 0 && !is_plain_number(token)) {
-        survey->odd_number = survey->n_values;
-    }
-}
-
-/* Right for JSON; for what is not, anything: jansson refuses it. */
-static struct json_survey survey_body(struct base_text body)
-{
-    struct json_survey survey = {0, 0, 0};
-    size_t depth = 0;
-    const char *at = body.bytes;
-    const char *end = body.bytes + body.length;
-    while (at < end) {
-        const char *begin = at++;
-        if (*begin == '"') {
-            at = skip_string(begin, end);
-            const char *next = at;
-            while (next < end && is_space(*next)) {
-                next++;
-            }
-            survey.n_values += next == end || *next != ':';
-        } else if (*begin == '{' || *begin == '[') {
-            survey.n_values++;
-            depth++;
-            survey.depth_max = depth > survey.depth_max ? depth : survey.depth_max;
-        } else if (*begin == '}' || *begin == ']') {
-            depth -= depth > 0;
-        } else if (!ends_a_token(*begin)) {
-            while (at < end && !ends_a_token(*at)) {
-                at++;
-            }
-            survey_token(&survey, (struct base_text){begin, (size_t)(at - begin)});
-        }
-    }
-    return survey;
-}
 
 /* --- parsing --- */
 
@@ -295,9 +209,7 @@ static bool read_value(struct json_reader *reader, const ProtobufCFieldDescripto
         if (!read_string(reader, json, place, &text)) {
             return false;
         }
-        char *copy = base_arena_take(reader->arena, text.length + 1);
-        memcpy(copy, text.bytes, text.length + 1);
-        *(char **)ret_value = copy;
+        *(const char **)ret_value = base_arena_text(reader->arena, text).bytes;
         return true;
     }
     case PROTOBUF_C_TYPE_BYTES:
@@ -343,14 +255,6 @@ static bool read_list(struct json_reader *reader, const ProtobufCFieldDescriptor
     return true;
 }
 
-static ProtobufCMessage *new_message(struct base_arena *arena,
-                                     const ProtobufCMessageDescriptor *descriptor)
-{
-    ProtobufCMessage *message = base_arena_take(arena, descriptor->sizeof_message);
-    protobuf_c_message_init(descriptor, message);
-    return message;
-}
-
 static bool read_map(struct json_reader *reader, const ProtobufCFieldDescriptor *field,
                      json_t *json, const struct api_codec_place *place, ProtobufCMessage *message)
 {
@@ -359,7 +263,6 @@ static bool read_map(struct json_reader *reader, const ProtobufCFieldDescriptor 
         return api_codec_refuse(reader->arena, place, reader->error, "must be an object");
     }
     const ProtobufCMessageDescriptor *descriptor = field->descriptor;
-    base_assert(descriptor->fields[0].type == PROTOBUF_C_TYPE_STRING);
     size_t n_entries = json_object_size(json);
     ProtobufCMessage **entries = base_arena_take(reader->arena, n_entries * sizeof entries[0]);
     size_t i = 0;
@@ -367,9 +270,7 @@ static bool read_map(struct json_reader *reader, const ProtobufCFieldDescriptor 
     json_t *value;
     json_object_foreach(json, key, value)
     {
-        ProtobufCMessage *entry = new_message(reader->arena, descriptor);
-        const char *copy = base_arena_text(reader->arena, base_text_of(key)).bytes;
-        memcpy((char *)entry + descriptor->fields[0].offset, &copy, sizeof copy);
+        ProtobufCMessage *entry = api_codec_new_entry(reader->arena, descriptor, base_text_of(key));
         if (!read_value(reader, &descriptor->fields[1], value, place,
                         (char *)entry + descriptor->fields[1].offset)) {
             return false;
@@ -421,19 +322,15 @@ static bool is_named(const ProtobufCFieldDescriptor *field, const char *key)
     if (strcmp(field->name, key) == 0) {
         return true;
     }
-    bool upper = false;
-    for (const char *name = field->name; *name != '\0'; name++) {
-        if (*name == '_') {
-            upper = true;
-            continue;
-        }
-        bool raised = upper && *name >= 'a' && *name <= 'z';
-        if (*key++ != (raised ? (char)(*name - 'a' + 'A') : *name)) {
+    const char *name = field->name;
+    char letter;
+    do {
+        letter = api_codec_camel_next(&name);
+        if (*key++ != letter) {
             return false;
         }
-        upper = false;
-    }
-    return *key == '\0';
+    } while (letter != '\0');
+    return true;
 }
 
 static bool refuse_unknown(struct json_reader *reader, const char *key,
@@ -500,7 +397,7 @@ static ProtobufCMessage *read_message(struct json_reader *reader,
         (void)api_codec_refuse(reader->arena, place, reader->error, "must be an object");
         return NULL;
     }
-    ProtobufCMessage *message = new_message(reader->arena, descriptor);
+    ProtobufCMessage *message = api_codec_new_message(reader->arena, descriptor);
     return read_fields(reader, (json_t *)json, place, message) ? message : NULL;
 }
 
@@ -508,10 +405,7 @@ ProtobufCMessage *api_codec_from_json(struct base_arena *arena,
                                       const ProtobufCMessageDescriptor *descriptor,
                                       struct base_text body, struct api_codec_error *ret_error)
 {
-    struct json_survey survey = {0, 0, 0};
-    if (body.length > 0) {
-        survey = survey_body(body);
-    }
+    struct api_json_survey survey = api_json_survey_of(body);
     if (survey.n_values == 0) {
         (void)api_codec_refuse(arena, NULL, ret_error, "must be a JSON object, {} at the least");
         return NULL;

@@ -107,15 +107,9 @@ static void write_bytes(struct json_writer *writer, const ProtobufCBinaryData *b
 static void write_name(struct json_writer *writer, const char *name)
 {
     write_byte(writer, '"');
-    bool upper = false;
-    for (; *name != '\0'; name++) {
-        if (*name == '_') {
-            upper = true;
-            continue;
-        }
-        bool raised = upper && *name >= 'a' && *name <= 'z';
-        write_byte(writer, raised ? (char)(*name - 'a' + 'A') : *name);
-        upper = false;
+    for (char letter = api_codec_camel_next(&name); letter != '\0';
+         letter = api_codec_camel_next(&name)) {
+        write_byte(writer, letter);
     }
     write_text(writer, BASE_TEXT("\":"));
 }

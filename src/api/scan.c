@@ -23,10 +23,15 @@
 /* Bytes of a varint: of a value, and of a tag or a length, where protobuf-c reads no more. */
 #define VARINT_MAX_BYTES 10
 #define TAG_MAX_BYTES 5
+/* Elements of an answer: the largest has, for each of a BatchGetBalances' accounts, two and four
+ * for each kind. */
+#define ANSWER_ELEMENTS_MAX (BASE_BATCH_GET_MAX * (2 + 4 * BASE_KINDS_MAX))
+static_assert(ANSWER_ELEMENTS_MAX >= BASE_ELEMENTS_MAX, "an answer may be larger than a request");
 
 struct scan {
     struct base_arena *arena;
     enum api_codec_unknown unknown;
+    size_t elements_max;
     size_t n_elements;
     struct api_codec_error *error;
 };
@@ -153,9 +158,9 @@ static unsigned wire_type_of(ProtobufCType type)
 
 static bool count_element(struct scan *scan)
 {
-    if (++scan->n_elements > BASE_ELEMENTS_MAX) {
-        return api_codec_refuse(scan->arena, NULL, scan->error, "must have at most %d elements",
-                                BASE_ELEMENTS_MAX);
+    if (++scan->n_elements > scan->elements_max) {
+        return api_codec_refuse(scan->arena, NULL, scan->error, "must have at most %zu elements",
+                                scan->elements_max);
     }
     return true;
 }
@@ -410,27 +415,42 @@ ProtobufCAllocator api_codec_allocator(struct base_arena *arena)
     return (ProtobufCAllocator){allocate_in_arena, free_nothing, arena};
 }
 
-ProtobufCMessage *api_codec_unpack(struct base_arena *arena,
-                                   const ProtobufCMessageDescriptor *descriptor,
-                                   struct base_bytes body, enum api_codec_unknown unknown,
-                                   struct api_codec_error *ret_error)
+static ProtobufCMessage *scan_and_unpack(struct scan *scan,
+                                         const ProtobufCMessageDescriptor *descriptor,
+                                         struct base_bytes body)
 {
-    struct scan scan = {arena, unknown, 0, ret_error};
     struct scan_frame frame;
     frame.descriptor = descriptor;
     frame.place = NULL;
     frame.depth = 1;
     frame.is_map_entry = false;
-    if (!scan_message(&scan, &frame, body)) {
+    if (!scan_message(scan, &frame, body)) {
         return NULL;
     }
-    ProtobufCAllocator allocator = api_codec_allocator(arena);
+    ProtobufCAllocator allocator = api_codec_allocator(scan->arena);
     ProtobufCMessage *message =
         protobuf_c_message_unpack(descriptor, &allocator, body.length, body.bytes);
-    if (message == NULL) {
-        (void)refuse_malformed(&scan, NULL);
+    if (message == NULL) { /* a required field of proto2 is missing */
+        (void)refuse_malformed(scan, NULL);
     }
     return message;
+}
+
+ProtobufCMessage *api_codec_unpack(struct base_arena *arena,
+                                   const ProtobufCMessageDescriptor *descriptor,
+                                   struct base_bytes body, enum api_codec_unknown unknown,
+                                   struct api_codec_error *ret_error)
+{
+    struct scan scan = {arena, unknown, BASE_ELEMENTS_MAX, 0, ret_error};
+    return scan_and_unpack(&scan, descriptor, body);
+}
+
+void *api_codec_unpack_answer(struct base_arena *arena,
+                              const ProtobufCMessageDescriptor *descriptor, struct base_bytes body)
+{
+    struct api_codec_error ignored;
+    struct scan scan = {arena, API_CODEC_PASS_UNKNOWN, ANSWER_ELEMENTS_MAX, 0, &ignored};
+    return scan_and_unpack(&scan, descriptor, body);
 }
 
 struct base_bytes api_codec_pack(struct base_arena *arena, const ProtobufCMessage *message)
