@@ -11,6 +11,7 @@
  *   client_verbs.c add, consume, cancel, balance, history, transaction
  *   import.c       CSV to transactions
  *   verify.c       the proof over a whole store
+ *   bench*.c       a load beside the machine's own limit
  */
 #ifndef ZANDAKA_APP_H
 #define ZANDAKA_APP_H
@@ -96,6 +97,7 @@ int app_verb_history(int argc, char **argv);
 int app_verb_transaction(int argc, char **argv);
 int app_verb_import(int argc, char **argv);
 int app_verb_verify(int argc, char **argv);
+int app_verb_bench(int argc, char **argv);
 int app_verb_version(int argc, char **argv);
 
 #endif
