@@ -76,8 +76,8 @@ struct service_options {
     struct store *store; /* not owned; used by nobody else until service_close, but for reads */
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
-    unsigned
-        n_readers; /* reading threads, up to 256; 0: none at all, the owner calls service_step */
+    /* Reading threads, up to 256; 0: no threads at all, the owner calls service_step. */
+    unsigned n_readers;
     /* Seeds the jitter of waits between retries. */
     uint64_t seed;
 };

@@ -1,0 +1,72 @@
+/*
+ * The world of the service's tests: a store in memory that fails by a script, a clock that moves
+ * only when somebody waits, another server on the same store, and calls written as text.
+ */
+#ifndef ZANDAKA_TESTS_SERVICE_WORLD_H
+#define ZANDAKA_TESTS_SERVICE_WORLD_H
+
+#include "service/service.h"
+#include "store/faulty/faulty.h"
+#include "store/memory/memory.h"
+
+/* The virtual clock's beginning, 2026-01-01T00:00:00Z. */
+#define WORLD_START_US INT64_C(1767225600000000)
+
+/*
+ * What happens to loads and commits, one letter each, and nothing once they are used up; with a `*`
+ * behind it the last one goes on for ever.
+ *
+ *   .  nothing          c  conflict          u  unavailable    x  corrupt (loads)
+ *   d  unknown, done    l  unknown, lost     f  before it, the foreign server does its commands
+ *                                               (once; if it changes what was loaded, a commit
+ *                                               meets a conflict)
+ */
+struct world_script {
+    const char *loads;
+    const char *commits;
+    const char *foreign; /* commands, separated by `; ` */
+};
+
+struct world {
+    int64_t now_ns;
+    int64_t waited_ns;
+    struct base_clock clock;
+    struct ledger_kinds kinds;
+    struct store *memory; /* what is really there */
+    struct store *store;  /* memory, behind the script */
+    struct service *service;
+    struct base_arena arena;
+    struct world_script script;
+    const char *corrupt_id; /* a load that needs this transaction is corrupt; NULL: none */
+};
+
+/* A call and what became of it. */
+struct world_call {
+    struct service_call call;
+    struct world *world;
+    int n_done;
+};
+
+/* Opens with a service without threads. */
+void world_open(struct world *world);
+void world_close(struct world *world);
+void world_set_script(struct world *world, struct world_script script);
+
+/* A call made of text, in the world's arena:
+ *   [@MS] command {; command}
+ *   command: add ID ACCOUNT AMOUNT [KIND] | consume ID ACCOUNT AMOUNT [KIND] | cancel ID
+ * KIND is points unless named; MS is the deadline on the virtual clock. */
+struct world_call *world_call_make(struct world *world, const char *text);
+/* `calls` separated by ` | `, submitted in their order. Returns how many. */
+size_t world_submit(struct world *world, const char *calls, struct world_call **ret_calls);
+/* Steps until there is nothing to do. */
+void world_run(struct world *world);
+/* Does commands, separated by `; `, on the real store, as another server would at `now_us`. */
+void world_do(struct world *world, const char *commands, int64_t now_us);
+
+/* What a call was told, as text: `applied`, `replayed` or the reason, separated by `; `. */
+const char *world_told(struct world *world, const struct world_call *call);
+/* The ids in the journal, in its order, separated by spaces. */
+const char *world_journal(struct world *world);
+
+#endif
