@@ -140,15 +140,20 @@ void peer_open_server(struct peer *peer)
     open_session(peer, true);
 }
 
-void peer_close(struct peer *peer)
+void peer_forget(struct peer *peer)
 {
-    nghttp2_session_del(peer->session);
     while (peer->streams != NULL) {
         struct peer_stream *stream = peer->streams;
         peer->streams = stream->next;
         base_writer_release(&stream->body);
         free(stream);
     }
+}
+
+void peer_close(struct peer *peer)
+{
+    nghttp2_session_del(peer->session);
+    peer_forget(peer);
 }
 
 static size_t read_fields(const char *lines, nghttp2_nv *fields, size_t fields_max)

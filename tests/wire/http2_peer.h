@@ -45,6 +45,8 @@ int32_t peer_request(struct peer *peer, const char *fields, struct base_bytes bo
 void peer_respond(struct peer *peer, int32_t stream_id, const char *fields);
 /* The stream's record; an assertion fails when there is none. */
 struct peer_stream *peer_stream(struct peer *peer, int32_t stream_id);
+/* Forgets the streams so far: none of them may say anything more. */
+void peer_forget(struct peer *peer);
 bool peer_receive(struct peer *peer, struct base_bytes bytes);
 size_t peer_send(struct peer *peer, uint8_t *buffer, size_t capacity);
 
