@@ -134,7 +134,9 @@ static void open_transaction(struct verify *verify, struct history *history,
     enum store_fault fault =
         store_read_journal(verify->store, position, &history->transaction_arena, &found, &record);
     if (fault != STORE_OK) {
-        verify_unread(verify, fault, "journal: position %llu", (unsigned long long)position);
+        verify_unread(verify, fault, "journal: position %llu, for account %s, sequence %lld",
+                      (unsigned long long)position, verify_shown(verify, entry->account_id),
+                      (long long)entry->sequence);
     } else if (!found) {
         verify_violation_of_entry(verify, entry, "position %llu is not in the journal",
                                   (unsigned long long)position);

@@ -482,6 +482,9 @@ static void what_cannot_be_read_is_not_called_sound(void **state)
          "could not read journal: position 4: the store is unavailable: not called sound"},
         {{.place = ALTER_JOURNAL_FAULT, .row = 3, .fault = STORE_CORRUPT},
          "could not read journal: position 3: it is corrupt: not called sound"},
+        {{.place = ALTER_JOURNAL_FAULT, .row = 3, .fault = STORE_CORRUPT},
+         "could not read journal: position 3, for account bob, sequence 1: it is corrupt: not "
+         "called sound"},
     };
     ASSERT_NAMED(cases);
     /* What is left of a table that broke off is not held against the store. */
