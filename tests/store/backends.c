@@ -1,6 +1,8 @@
 #include "backends.h"
 
+#include "place.h"
 #include "store/memory/memory.h"
+#include "store/rocksdb/rocksdb.h"
 
 static struct store *memory_open(const struct ledger_kinds *kinds, void **ret_place)
 {
@@ -14,7 +16,59 @@ static void memory_destroy(struct store *store, void *place)
     store_close(store);
 }
 
+/* --- rocksdb: a place is a directory --- */
+
+static struct store *rocksdb_open_at(const struct place *place, const struct ledger_kinds *kinds)
+{
+    struct store_rocksdb_options options = store_rocksdb_defaults(place->store, kinds);
+    /* Small, so that the suite meets eviction, flushes and rows that only the disk has. */
+    options.account_cache_max = 2;
+    options.write_buffers_bytes = (uint64_t)1 << 20;
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text message = BASE_TEXT("");
+    struct store *store = store_rocksdb_open(&options, &arena, &message);
+    if (store == NULL) {
+        base_stop("%.*s", BASE_TEXT_ARGS(message));
+    }
+    base_arena_release(&arena);
+    return store;
+}
+
+static struct store *rocksdb_open_new(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct place *place = place_open();
+    *ret_place = place;
+    return rocksdb_open_at(place, kinds);
+}
+
+static struct store *rocksdb_reopen(struct store *store, void *place,
+                                    const struct ledger_kinds *kinds)
+{
+    store_close(store);
+    return rocksdb_open_at(place, kinds);
+}
+
+static struct store *rocksdb_crash(struct store *store, void *place,
+                                   const struct ledger_kinds *kinds)
+{
+    /* The files as they are before the close go on in another directory. */
+    place_crash(place);
+    store_close(store);
+    return rocksdb_open_at(place, kinds);
+}
+
+static void rocksdb_destroy(struct store *store, void *place)
+{
+    store_close(store);
+    place_close(place);
+}
+
 const struct backend backends[] = {
     {.name = "memory", .open = memory_open, .destroy = memory_destroy},
+    {.name = "rocksdb",
+     .open = rocksdb_open_new,
+     .reopen = rocksdb_reopen,
+     .crash = rocksdb_crash,
+     .destroy = rocksdb_destroy},
 };
 const size_t n_backends = sizeof backends / sizeof backends[0];
