@@ -423,6 +423,7 @@ static void answers_without_a_usable_grpc_status_are_no_answer(void **state)
         {":status: 200\ncontent-type: text/html\n", -1, "HTTP status 200 without a gRPC status"},
         {":status: 200\ngrpc-status: x\n", -1, "HTTP status 200 without a gRPC status"},
         {":status: 200\ngrpc-status: -1\n", -1, "HTTP status 200 without a gRPC status"},
+        {":status: 200\ngrpc-status: 4294967301\n", -1, "HTTP status 200 without a gRPC status"},
         {":status: 200\ngrpc-status: 0\n", -1, "the response has no message"},
         {":status: 200\ngrpc-status: 14\ngrpc-message: a%20b\n", 14, "a b"},
         {":status: 405\ngrpc-status: 13\n", 13, ""},
@@ -468,6 +469,29 @@ static void a_reset_stream_is_no_answer_and_leaves_the_others(void **state)
     assert_int_equal(scene->outcomes[1].grpc_status, 5);
     peer_close(&peer);
     scene_close(scene);
+}
+
+/* A server that answers in the middle of the request and does not say that it wants no more. */
+static void what_is_left_of_an_answered_request_is_not_sent(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open();
+    struct peer peer;
+    peer_open_server(&peer);
+    struct base_bytes question = make_bytes(1u << 20);
+    assert_true(call(scene, 0, question));
+    uint8_t buffer[1024];
+    size_t length = wire_client_send(scene->client, buffer, sizeof buffer);
+    assert_true(peer_receive(&peer, (struct base_bytes){buffer, length}));
+    peer_respond(&peer, 1, ":status: 200\ngrpc-status: 8\n");
+    assert_true(pump_client(scene->client, &peer, sizeof buffer));
+    assert_int_equal(scene->outcomes[0].n_answers, 1);
+    assert_int_equal(scene->outcomes[0].grpc_status, 8);
+    assert_int_equal(peer_stream(&peer, 1)->reset_code, NGHTTP2_CANCEL);
+    assert_true(peer_stream(&peer, 1)->body.length < question.length);
+    peer_close(&peer);
+    scene_close(scene);
+    free((void *)(uintptr_t)question.bytes);
 }
 
 static void binary_metadata_of_answers_is_decoded(void **state)
@@ -518,6 +542,7 @@ int main(void)
         cmocka_unit_test(close_answers_every_open_call_and_begins_none),
         cmocka_unit_test(answers_without_a_usable_grpc_status_are_no_answer),
         cmocka_unit_test(a_reset_stream_is_no_answer_and_leaves_the_others),
+        cmocka_unit_test(what_is_left_of_an_answered_request_is_not_sent),
         cmocka_unit_test(binary_metadata_of_answers_is_decoded),
         cmocka_unit_test(what_is_no_http2_ends_the_session),
     };
