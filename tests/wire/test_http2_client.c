@@ -527,6 +527,84 @@ static void what_is_no_http2_ends_the_session(void **state)
     scene_close(scene);
 }
 
+/* xorshift64*: the same bytes on every machine. */
+static uint32_t next_random(uint64_t *random)
+{
+    *random ^= *random >> 12;
+    *random ^= *random << 25;
+    *random ^= *random >> 27;
+    return (uint32_t)(*random * UINT64_C(0x2545F4914F6CDD1D) >> 32);
+}
+
+#define FUZZED_CALLS 4
+
+/* What our server says to FUZZED_CALLS calls, two of them refused. */
+static size_t valid_answers(uint8_t *bytes, size_t capacity)
+{
+    struct scene *scene = scene_open();
+    uint8_t buffer[4096];
+    for (size_t i = 0; i < FUZZED_CALLS; i++) {
+        assert_true(call(scene, i, (struct base_bytes){NULL, 0}));
+    }
+    size_t length;
+    while ((length = wire_client_send(scene->client, buffer, sizeof buffer)) > 0) {
+        assert_true(wire_server_receive(scene->server, (struct base_bytes){buffer, length}));
+    }
+    for (size_t i = 0; i < FUZZED_CALLS; i++) {
+        struct wire_reply reply = {.grpc_status = i % 2 == 0 ? BASE_CODE_OK : BASE_CODE_NOT_FOUND,
+                                   .grpc_message = BASE_TEXT("50%"),
+                                   .grpc_status_details = {(const uint8_t *)"details", 7},
+                                   .body = {(const uint8_t *)"answer", 6}};
+        wire_server_reply(scene->server, scene->streams[i], &reply);
+    }
+    length = wire_server_send(scene->server, bytes, capacity);
+    assert_true(length > 0 && length < capacity);
+    scene_close(scene);
+    return length;
+}
+
+static void changed_answers_end_at_most_the_session_and_every_call_is_answered_once(void **state)
+{
+    (void)state;
+    uint8_t valid[4096];
+    uint8_t bytes[sizeof valid];
+    uint8_t buffer[4096];
+    size_t length = valid_answers(valid, sizeof valid);
+    uint64_t random = UINT64_C(20191218);
+    size_t n_successes = 0;
+    for (size_t run = 0; run < 20000; run++) {
+        memcpy(bytes, valid, length);
+        /* Every position once, then anywhere. */
+        bytes[run % length] ^= (uint8_t)(1u << next_random(&random) % 8);
+        for (uint32_t more = next_random(&random) % 3; more > 0; more--) {
+            bytes[next_random(&random) % (uint32_t)length] = (uint8_t)next_random(&random);
+        }
+        struct outcome outcomes[FUZZED_CALLS] = {{.n_answers = 0}};
+        struct wire_client *client = wire_client_open(&CLIENT_EVENTS, NULL, AUTHORITY);
+        for (size_t i = 0; i < FUZZED_CALLS; i++) {
+            struct wire_call made = {.path = BASE_TEXT("/x/Y"), .timeout_ns = -1};
+            assert_true(wire_client_call(client, &made, &outcomes[i]));
+        }
+        while (wire_client_send(client, buffer, sizeof buffer) > 0) {
+        }
+        size_t piece = 1 + next_random(&random) % 64;
+        bool open = true;
+        for (size_t at = 0; at < length && open; at += piece) {
+            size_t left = length - at;
+            open = wire_client_receive(
+                client, (struct base_bytes){bytes + at, piece < left ? piece : left});
+            (void)wire_client_send(client, buffer, sizeof buffer);
+        }
+        wire_client_close(client);
+        for (size_t i = 0; i < FUZZED_CALLS; i++) {
+            assert_int_equal(outcomes[i].n_answers, 1);
+            n_successes += outcomes[i].grpc_status == 0;
+        }
+    }
+    /* Many got through: the changes went beyond the first frame. */
+    assert_true(n_successes > 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -545,6 +623,7 @@ int main(void)
         cmocka_unit_test(what_is_left_of_an_answered_request_is_not_sent),
         cmocka_unit_test(binary_metadata_of_answers_is_decoded),
         cmocka_unit_test(what_is_no_http2_ends_the_session),
+        cmocka_unit_test(changed_answers_end_at_most_the_session_and_every_call_is_answered_once),
     };
     return cmocka_run_group_tests_name("http2 client", tests, NULL, NULL);
 }
