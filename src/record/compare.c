@@ -16,14 +16,13 @@ static bool same_place(const struct record_leg *a, const struct record_leg *b, b
            (!same_operation || (a->amount_minor < 0) == (b->amount_minor < 0));
 }
 
-static uint32_t compare_leg(const struct record_leg *recorded, const struct record_leg *requested,
-                            bool same_account)
+static uint32_t compare_leg(const struct record_leg *recorded, const struct record_leg *requested)
 {
     uint32_t fields = 0;
     if (magnitude(recorded->amount_minor) != magnitude(requested->amount_minor)) {
         fields |= BASE_CONTENT_AMOUNTS;
     }
-    if (same_account && !base_text_equal(recorded->account_id, requested->account_id)) {
+    if (!base_text_equal(recorded->account_id, requested->account_id)) {
         fields |= BASE_CONTENT_ACCOUNT_ID;
     }
     if (recorded->has_expire_time != requested->has_expire_time ||
@@ -35,8 +34,7 @@ static uint32_t compare_leg(const struct record_leg *recorded, const struct reco
 
 /* The legs as sets: each of the one must have its counterpart in the other, in any order. */
 static uint32_t compare_legs(const struct record_transaction *recorded,
-                             const struct record_transaction *requested, bool same_operation,
-                             bool same_account)
+                             const struct record_transaction *requested, bool same_operation)
 {
     static_assert(BASE_LEGS_MAX <= 32, "a bit for each leg");
     base_assert(recorded->n_legs <= BASE_LEGS_MAX && requested->n_legs <= BASE_LEGS_MAX);
@@ -54,7 +52,7 @@ static uint32_t compare_legs(const struct record_transaction *recorded,
             continue;
         }
         taken |= UINT32_C(1) << at;
-        fields |= compare_leg(&recorded->legs[i], &requested->legs[at], same_account);
+        fields |= compare_leg(&recorded->legs[i], &requested->legs[at]);
     }
     return fields;
 }
@@ -63,12 +61,11 @@ uint32_t record_compare(const struct record_transaction *recorded,
                         const struct record_transaction *requested)
 {
     bool same_operation = recorded->operation == requested->operation;
-    bool same_account = base_text_equal(recorded->account_id, requested->account_id);
-    uint32_t fields = compare_legs(recorded, requested, same_operation, same_account);
+    uint32_t fields = compare_legs(recorded, requested, same_operation);
     if (!same_operation) {
         fields |= BASE_CONTENT_OPERATION;
     }
-    if (!same_account) {
+    if (!base_text_equal(recorded->account_id, requested->account_id)) {
         fields |= BASE_CONTENT_ACCOUNT_ID;
     }
     if (!base_text_equal(recorded->original_transaction_id, requested->original_transaction_id)) {

@@ -5,16 +5,16 @@
 /* What an operation's record looks like. */
 struct form {
     enum record_state state;
-    bool moves;         /* it has an account and legs */
-    int64_t amount_min; /* of a leg: the sign is the direction (contract 5, Leg) */
-    int64_t amount_max;
+    bool moves;          /* it has an account and legs */
     bool leg_may_expire; /* only what comes in can be given an expiry time */
+    int64_t amount_min;  /* of a leg: the sign is the direction (contract 5, Leg) */
+    int64_t amount_max;
 };
 
 static const struct form forms[] = {
-    [RECORD_OPERATION_ADD] = {RECORD_STATE_SUCCEEDED, true, 1, BASE_AMOUNT_MAX, true},
-    [RECORD_OPERATION_CONSUME] = {RECORD_STATE_SUCCEEDED, true, -BASE_AMOUNT_MAX, -1, false},
-    [RECORD_OPERATION_CANCEL] = {RECORD_STATE_CANCELLED, false, 0, 0, false},
+    [RECORD_OPERATION_ADD] = {RECORD_STATE_SUCCEEDED, true, true, 1, BASE_AMOUNT_MAX},
+    [RECORD_OPERATION_CONSUME] = {RECORD_STATE_SUCCEEDED, true, false, -BASE_AMOUNT_MAX, -1},
+    [RECORD_OPERATION_CANCEL] = {RECORD_STATE_CANCELLED, false, false, 0, 0},
 };
 
 /* The operation's row, or NULL. `operation` may come from outside and be any number. */

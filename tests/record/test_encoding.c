@@ -135,15 +135,15 @@ static void a_transaction_comes_back_as_it_was(void **state)
     base_arena_release(&arena);
 }
 
-/* Sixteen legs and the longest of everything: the largest record that there can be. */
-static void the_largest_record_comes_back(void **state)
+/* Sixteen legs and the longest of everything: the largest record that there can be; and no more. */
+static void the_largest_record_comes_back_and_none_is_larger(void **state)
 {
     (void)state;
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct record_transaction largest = transactions[TRANSACTION_COUNT - 1];
-    struct record_leg legs[BASE_AMOUNTS_MAX];
-    char kinds[BASE_AMOUNTS_MAX][BASE_KIND_MAX_BYTES];
-    for (size_t i = 0; i < BASE_AMOUNTS_MAX; i++) {
+    struct record_leg legs[BASE_AMOUNTS_MAX + 1];
+    char kinds[BASE_AMOUNTS_MAX + 1][BASE_KIND_MAX_BYTES];
+    for (size_t i = 0; i < BASE_AMOUNTS_MAX + 1; i++) {
         memset(kinds[i], 'k', sizeof kinds[i]);
         kinds[i][BASE_KIND_MAX_BYTES - 1] = (char)('a' + i);
         legs[i] = (struct record_leg){largest.account_id,
@@ -157,6 +157,8 @@ static void the_largest_record_comes_back(void **state)
     struct record_transaction back;
     assert_true(record_decode(&arena, record_encode(&arena, &largest), &back));
     assert_same(&back, &largest);
+    largest.n_legs = BASE_AMOUNTS_MAX + 1;
+    assert_false(record_is_well_formed(&largest));
     base_arena_release(&arena);
 }
 
@@ -408,7 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transaction_comes_back_as_it_was),
-        cmocka_unit_test(the_largest_record_comes_back),
+        cmocka_unit_test(the_largest_record_comes_back_and_none_is_larger),
         cmocka_unit_test(the_encoding_never_changes),
         cmocka_unit_test(the_order_of_labels_gives_the_same_bytes),
         cmocka_unit_test(bytes_that_were_not_written_here_are_refused),
