@@ -38,7 +38,7 @@ static int listen_on(const struct addrinfo *address)
 
 static void name_address(struct net_server *server)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
     char host[NI_MAXHOST];
     char port[NI_MAXSERV];
