@@ -1,0 +1,166 @@
+#include "app/options.h"
+
+#include "api/api.h"
+#include "net/net.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Flags of one verb, --help aside: what the tables here stay well below. */
+#define FLAGS_MAX 15
+#define DEFAULT_TIMEOUT "10"
+#define TIMEOUT_MAX_MS INT64_C(86400000)
+
+int app_options_wrong(const struct app_verb_usage *usage, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fprintf(stderr, "zandaka %s: ", usage->verb);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fprintf(stderr, "\nsee `zandaka %s --help`\n", usage->verb);
+    va_end(arguments);
+    return APP_EXIT_USAGE;
+}
+
+static void print_help(const struct app_verb_usage *usage)
+{
+    (void)printf("usage: zandaka %s%s%s [FLAG…]\n\n%s\n\n", usage->verb,
+                 usage->operands[0] == '\0' ? "" : " ", usage->operands, usage->help);
+    for (size_t i = 0; i < usage->n_flags; i++) {
+        const struct app_flag *flag = &usage->flags[i];
+        char left[48];
+        (void)snprintf(left, sizeof left, "--%s%s%s", flag->name, flag->argument == NULL ? "" : " ",
+                       flag->argument == NULL ? "" : flag->argument);
+        (void)printf("  %-24s %s\n", left, flag->help);
+    }
+    (void)printf("  %-24s %s\n", "--help", "this text");
+}
+
+/* getopt's table. A flag's number is its index and 1, so that it is no '?'. */
+static void fill_getopt_table(const struct app_verb_usage *usage, struct option *table)
+{
+    base_assert(usage->n_flags <= FLAGS_MAX);
+    for (size_t i = 0; i < usage->n_flags; i++) {
+        table[i] = (struct option){.name = usage->flags[i].name,
+                                   .has_arg = usage->flags[i].argument == NULL ? no_argument
+                                                                               : required_argument,
+                                   .val = (int)i + 1};
+    }
+    table[usage->n_flags] = (struct option){.name = "help", .val = (int)usage->n_flags + 1};
+    table[usage->n_flags + 1] = (struct option){0};
+}
+
+enum app_parsed app_options_parse(int argc, char **argv, const struct app_verb_usage *usage,
+                                  int *ret_first_operand)
+{
+    struct option table[FLAGS_MAX + 2];
+    bool seen[FLAGS_MAX + 1] = {false};
+    fill_getopt_table(usage, table);
+    optind = 0; /* begin anew, whatever was parsed before */
+    opterr = 0;
+    for (;;) {
+        int at = optind == 0 ? 1 : optind;
+        int number = getopt_long(argc, argv, ":", table, NULL);
+        if (number == -1) {
+            *ret_first_operand = optind;
+            return APP_PARSED_RUN;
+        }
+        if (number == (int)usage->n_flags + 1) {
+            print_help(usage);
+            return APP_PARSED_HELP;
+        }
+        if (number == ':' || number == '?' || number > (int)usage->n_flags) {
+            const char *where = optind > at ? argv[optind - 1] : argv[at];
+            (void)app_options_wrong(usage,
+                                    number == ':' ? "%s needs an argument"
+                                                  : "there is no such flag, or not so: %s",
+                                    where);
+            return APP_PARSED_WRONG;
+        }
+        const struct app_flag *flag = &usage->flags[number - 1];
+        if (seen[number - 1]) {
+            (void)app_options_wrong(usage, "--%s stands twice", flag->name);
+            return APP_PARSED_WRONG;
+        }
+        seen[number - 1] = true;
+        if (flag->argument != NULL) {
+            *flag->text = optarg;
+        } else {
+            *flag->given = true;
+        }
+    }
+}
+
+bool app_options_timeout(const char *text, int64_t *ret_timeout_ms)
+{
+    int64_t thousandths = 0;
+    size_t n_decimals = 0;
+    bool behind_point = false;
+    if (text[0] < '0' || text[0] > '9') {
+        return false;
+    }
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        if (text[i] == '.' && !behind_point && text[i + 1] != '\0') {
+            behind_point = true;
+            continue;
+        }
+        if (text[i] < '0' || text[i] > '9' || n_decimals == 3 || thousandths > TIMEOUT_MAX_MS) {
+            return false;
+        }
+        thousandths = thousandths * 10 + (text[i] - '0');
+        n_decimals += behind_point ? 1 : 0;
+    }
+    for (; n_decimals < 3; n_decimals++) {
+        thousandths *= 10;
+    }
+    if (thousandths < 1 || thousandths > TIMEOUT_MAX_MS) {
+        return false;
+    }
+    *ret_timeout_ms = thousandths;
+    return true;
+}
+
+const char *app_options_amount(const char *text, struct ledger_amount *ret_amount)
+{
+    const char *equals = strchr(text, '=');
+    if (equals == NULL) {
+        return "an amount is KIND=AMOUNT, such as points=100";
+    }
+    struct base_text kind = {text, (size_t)(equals - text)};
+    const char *wrong = api_check_kind_code(kind);
+    if (wrong != NULL) {
+        return wrong;
+    }
+    int64_t amount_minor;
+    if (!base_text_to_int64(base_text_of(equals + 1), &amount_minor) || amount_minor < 1 ||
+        amount_minor > BASE_AMOUNT_MAX) {
+        return "an amount is 1 to 1000000000000000 in plain digits";
+    }
+    *ret_amount = (struct ledger_amount){kind, amount_minor};
+    return NULL;
+}
+
+bool app_options_server(const struct app_verb_usage *usage, struct app_server_flags *flags)
+{
+    if (flags->server == NULL) {
+        flags->server = getenv("ZANDAKA_SERVER");
+        if (flags->server == NULL || flags->server[0] == '\0') {
+            flags->server = APP_DEFAULT_LISTEN;
+        }
+    }
+    struct base_text host;
+    uint16_t port;
+    if (!net_split_address(base_text_of(flags->server), &host, &port)) {
+        (void)app_options_wrong(usage, "the server `%s` is not HOST:PORT", flags->server);
+        return false;
+    }
+    const char *timeout = flags->timeout == NULL ? DEFAULT_TIMEOUT : flags->timeout;
+    if (!app_options_timeout(timeout, &flags->timeout_ms)) {
+        (void)app_options_wrong(usage, "--timeout is in seconds, 0.001 to 86400, not `%s`",
+                                timeout);
+        return false;
+    }
+    return true;
+}

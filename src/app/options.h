@@ -1,0 +1,66 @@
+/*
+ * The flags of a verb: one table says what there is, what may follow, and what --help prints.
+ */
+#ifndef ZANDAKA_APP_OPTIONS_H
+#define ZANDAKA_APP_OPTIONS_H
+
+#include "app/app.h"
+
+/* A flag with an argument writes to `text`, one without to `given`; the other is NULL. */
+struct app_flag {
+    const char *name;     /* without the dashes */
+    const char *argument; /* what --help calls it; NULL: none follows */
+    const char **text;
+    bool *given;
+    const char *help; /* one line */
+};
+
+struct app_verb_usage {
+    const char *verb;
+    const char *operands; /* what stands beside the flags: `KIND=AMOUNT…`; empty: nothing */
+    const char *help;     /* what the verb does, in lines of at most 80 characters */
+    size_t n_flags;
+    const struct app_flag *flags;
+};
+
+enum app_parsed {
+    APP_PARSED_RUN,  /* *ret_first_operand is the index of the first operand, argc: none */
+    APP_PARSED_HELP, /* --help was asked for and printed */
+    APP_PARSED_WRONG /* what is wrong was printed on standard error */
+};
+
+/* The flags of argv, where they stand before, between or behind the operands. `--help` is a flag of
+ * every verb. A flag twice is wrong. argv's order may change. */
+enum app_parsed app_options_parse(int argc, char **argv, const struct app_verb_usage *usage,
+                                  int *ret_first_operand);
+
+/* Prints `zandaka VERB: message`, and where help is found; gives APP_EXIT_USAGE. */
+int app_options_wrong(const struct app_verb_usage *usage, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Seconds with up to three decimals, 0.001 to 86400. False: malformed. */
+bool app_options_timeout(const char *text, int64_t *ret_timeout_ms) BASE_MUST_USE;
+
+/* `points=100`. NULL: taken; otherwise what is wrong with it, static. The kind points into
+ * `text`. */
+const char *app_options_amount(const char *text, struct ledger_amount *ret_amount) BASE_MUST_USE;
+
+/* What every verb that calls a server takes. */
+struct app_server_flags {
+    const char *server;  /* --server over ZANDAKA_SERVER over APP_DEFAULT_LISTEN */
+    const char *timeout; /* --timeout */
+    int64_t timeout_ms;
+};
+
+#define APP_SERVER_FLAGS(server_flags)                                                             \
+    {"server", "HOST:PORT", &(server_flags).server, NULL,                                          \
+     "the server (default: ZANDAKA_SERVER, then " APP_DEFAULT_LISTEN ")"},                         \
+    {                                                                                              \
+        "timeout", "SECONDS", &(server_flags).timeout, NULL, "how long to wait (default 10)"       \
+    }
+
+/* Fills in what was not given. False: printed what is wrong. */
+bool app_options_server(const struct app_verb_usage *usage,
+                        struct app_server_flags *flags) BASE_MUST_USE;
+
+#endif
