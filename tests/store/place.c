@@ -113,25 +113,38 @@ int64_t place_file_size(const struct place *place, const char *name)
     return status.st_size;
 }
 
-const char *place_find_file(const struct place *place, const char *suffix)
+const char *place_list_file(const struct place *place, const char *suffix, int index)
 {
     static char name[256];
-    int64_t size = -1;
+    bool found = false;
     struct dirent **files;
     int n = list_files(place->store, &files);
     for (int i = 0; i < n; i++) {
         size_t length = strlen(files[i]->d_name);
-        bool fits = length >= strlen(suffix) &&
-                    strcmp(files[i]->d_name + length - strlen(suffix), suffix) == 0;
-        if (fits && place_file_size(place, files[i]->d_name) > size) {
-            size = place_file_size(place, files[i]->d_name);
+        if (length >= strlen(suffix) &&
+            strcmp(files[i]->d_name + length - strlen(suffix), suffix) == 0 && index-- == 0) {
             (void)snprintf(name, sizeof name, "%s", files[i]->d_name);
+            found = true;
         }
         free(files[i]);
     }
     free(files);
-    base_assert(size >= 0);
-    return name;
+    return found ? name : NULL;
+}
+
+const char *place_find_file(const struct place *place, const char *suffix)
+{
+    int largest = -1;
+    int64_t largest_size = -1;
+    const char *name;
+    for (int i = 0; (name = place_list_file(place, suffix, i)) != NULL; i++) {
+        if (place_file_size(place, name) > largest_size) {
+            largest_size = place_file_size(place, name);
+            largest = i;
+        }
+    }
+    base_assert(largest >= 0);
+    return place_list_file(place, suffix, largest);
 }
 
 void place_flip_byte(const struct place *place, const char *name, int64_t at)

@@ -30,6 +30,9 @@ void place_copy_file(const struct place *place, const char *from, const char *to
 /* The one file of the store's directory whose name ends so, the largest when there are several;
  * valid until the next call. */
 const char *place_find_file(const struct place *place, const char *suffix);
+/* The file number `index`, in the order of names, of those whose name ends so; NULL: there are no
+ * more. Valid until the next call. */
+const char *place_list_file(const struct place *place, const char *suffix, int index);
 int64_t place_file_size(const struct place *place, const char *name);
 void place_flip_byte(const struct place *place, const char *name, int64_t at);
 void place_cut_file(const struct place *place, const char *name, int64_t size);

@@ -9,12 +9,18 @@
 /* How RocksDB's words begin when a checksum or a form is wrong. It gives words only, no codes. */
 static const char corruption_words[] = "Corruption";
 
+static enum store_fault fault_of(const char *error)
+{
+    return strncmp(error, corruption_words, sizeof corruption_words - 1) == 0 ? STORE_CORRUPT
+                                                                              : STORE_UNAVAILABLE;
+}
+
 enum store_fault store_rocksdb_read_fault(char *error)
 {
-    bool corrupt = strncmp(error, corruption_words, sizeof corruption_words - 1) == 0;
+    enum store_fault fault = fault_of(error);
     base_log(BASE_LOG_ERROR, "the store could not be read: %s", error);
     rocksdb_free(error);
-    return corrupt ? STORE_CORRUPT : STORE_UNAVAILABLE;
+    return fault;
 }
 
 enum store_fault store_rocksdb_row_fault(const char *what, struct base_text key)
@@ -82,10 +88,12 @@ enum store_fault store_rocksdb_get_many(struct store_rocksdb *store,
     enum store_fault fault = STORE_OK;
     for (size_t i = 0; i < n; i++) {
         ret_values[i] = (struct base_bytes){NULL, 0};
-        if (errors[i] != NULL) {
-            enum store_fault of_this = store_rocksdb_read_fault(errors[i]);
-            /* One damaged row among others that cannot be read is still damage. */
-            fault = fault == STORE_CORRUPT ? fault : of_this;
+        if (errors[i] != NULL && fault == STORE_OK) {
+            fault = store_rocksdb_read_fault(errors[i]);
+        } else if (errors[i] != NULL) {
+            /* Told once a call; one damaged row among others that cannot be read is damage. */
+            fault = fault_of(errors[i]) == STORE_CORRUPT ? STORE_CORRUPT : fault;
+            rocksdb_free(errors[i]);
         } else if (pinned[i] != NULL) {
             ret_values[i] = copy_pinned(pinned[i], arena);
         }
