@@ -134,6 +134,14 @@ static void let_time_pass(void *context, int64_t duration_ns)
     ((struct server *)context)->now_ns += duration_ns;
 }
 
+static int count_finishes(struct finish *finish)
+{
+    pthread_mutex_lock(&finish->lock);
+    int n_times = finish->n_times;
+    pthread_mutex_unlock(&finish->lock);
+    return n_times;
+}
+
 static void wait_for(struct finish *finish)
 {
     pthread_mutex_lock(&finish->lock);
@@ -172,7 +180,7 @@ struct answer server_send(struct server *server, struct wire_request *request)
     struct finish finish = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
     struct api_exchange *exchange = api_start(server->api, request, 1, finished, &finish);
     assert_true(api_held_bytes(exchange) > 0);
-    if (server->n_readers == 0 && finish.n_times == 0) {
+    if (server->n_readers == 0 && count_finishes(&finish) == 0) {
         while (service_step(server->service, let_time_pass, server)) {
         }
     }
@@ -182,7 +190,7 @@ struct answer server_send(struct server *server, struct wire_request *request)
     assert_true(api_held_bytes(exchange) >= reply.body.length);
     answer.reply = copy_reply(&server->arena, &reply);
     api_end(exchange);
-    assert_int_equal(finish.n_times, 1);
+    assert_int_equal(count_finishes(&finish), 1);
     return answer;
 }
 
