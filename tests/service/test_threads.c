@@ -259,6 +259,30 @@ static void nothing_is_answered_before_its_commit(void **state)
     call_release(&first);
 }
 
+static void what_waits_when_the_service_stops_is_processed(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { N_CALLS = 10 };
+    struct made_call calls[N_CALLS];
+    permit(fixture, 0);
+    for (unsigned i = 0; i < N_CALLS; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "t%u", i);
+        call_make(&calls[i], fixture, RECORD_OPERATION_ADD, id, "alice", 1);
+        submit(fixture, &calls[i]);
+        /* The first is alone at the gate, the others stand in line. */
+        wait_for_arrival(fixture, 1);
+    }
+    service_stop(fixture->service);
+    permit(fixture, PERMITS_ALL);
+    close_the_service(fixture);
+    for (size_t i = 0; i < N_CALLS; i++) {
+        assert_int_equal(atomic_load(&calls[i].n_done), 1);
+        assert_int_equal(calls[i].result.refusal.reason, BASE_REASON_NONE);
+        call_release(&calls[i]);
+    }
+}
+
 /* --- many callers at once --- */
 
 #define CALLERS 8
@@ -603,6 +627,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_THREADS(a_lone_call_is_answered_at_once),
         WITH_THREADS(nothing_is_answered_before_its_commit),
+        WITH_THREADS(what_waits_when_the_service_stops_is_processed),
         WITH_THREADS(equal_consumes_from_many_threads_succeed_once),
         WITH_THREADS(a_storm_with_faults_equals_the_ledger_in_journal_order),
         WITH_THREADS(a_stop_under_load_answers_all_that_was_taken_once),
