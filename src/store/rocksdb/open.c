@@ -231,8 +231,8 @@ static bool look(struct opening *opening)
 {
     const char *directory = opening->options->directory;
     struct facts_found found;
-    bool ours;
-    bool all;
+    bool ours = false;
+    bool all = false;
     if (!list_families(opening, &ours, &all) || !look_inside(opening, &found)) {
         return false;
     }
@@ -320,7 +320,7 @@ static bool recover_state(const struct opening *opening)
 {
     struct store_rocksdb *store = opening->store;
     struct facts_found found;
-    uint64_t journal_end;
+    uint64_t journal_end = 0;
     if (!read_facts(opening, store->database, store->families[STORE_ROCKSDB_DEFAULT], &found) ||
         !read_journal_end(opening, &journal_end)) {
         return false;

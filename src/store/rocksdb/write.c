@@ -97,7 +97,7 @@ static enum store_fault load_transactions(struct store_rocksdb *store, struct le
 {
     struct base_arena *arena = facts->arena;
     struct located *list = base_arena_take(arena, facts->n_transactions * sizeof *list);
-    size_t n;
+    size_t n = 0;
     enum store_fault fault = locate_transactions(store, facts, list, &n);
     if (fault != STORE_OK) {
         return fault;
