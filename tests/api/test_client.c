@@ -42,14 +42,16 @@ static const struct ledger_command commands[] = {
      .metadata = labels},
     {.operation = RECORD_OPERATION_CANCEL, .transaction_id = {"late", 4}},
 };
-static const char *const requests[] = {
-    "{\"transactionId\":\"grant\",\"accountId\":\"alice\",\"amounts\":[{\"kind\":\"points\","
-    "\"amount\":\"100\"},{\"kind\":\"money\",\"amount\":\"500\"}],\"description\":\"a gift\","
-    "\"metadata\":{\"shop\":\"\",\"till\":\"7\"}}",
-    "{\"transactionId\":\"pay\",\"accountId\":\"bob\",\"amounts\":[{\"kind\":\"points\","
-    "\"amount\":\"100\"}],\"metadata\":{\"till\":\"7\"}}",
-    "{\"transactionId\":\"late\"}",
-};
+
+#define AMOUNT_JSON "{\"kind\":\"points\",\"amount\":\"100\"}"
+#define ADD_JSON                                                                                   \
+    "{\"transactionId\":\"grant\",\"accountId\":\"alice\",\"amounts\":[" AMOUNT_JSON               \
+    ",{\"kind\":\"money\",\"amount\":\"500\"}],\"description\":\"a gift\","                        \
+    "\"metadata\":{\"shop\":\"\",\"till\":\"7\"}}"
+#define CONSUME_JSON                                                                               \
+    "{\"transactionId\":\"pay\",\"accountId\":\"bob\",\"amounts\":[" AMOUNT_JSON                   \
+    "],\"metadata\":{\"till\":\"7\"}}"
+#define CANCEL_JSON "{\"transactionId\":\"late\"}"
 
 static void check_call(const struct api_call *call, const char *method, const char *json)
 {
@@ -70,11 +72,14 @@ static void check_call(const struct api_call *call, const char *method, const ch
 static void a_command_becomes_the_call_of_its_method(void **state)
 {
     (void)state;
-    static const char *const methods[] = {"Add", "Consume", "Cancel"};
-    for (size_t i = 0; i < 3; i++) {
+    static const struct {
+        const char *method;
+        const char *request;
+    } rows[] = {{"Add", ADD_JSON}, {"Consume", CONSUME_JSON}, {"Cancel", CANCEL_JSON}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct api_call call;
         api_call_command(&arena, &commands[i], &call);
-        check_call(&call, methods[i], requests[i]);
+        check_call(&call, rows[i].method, rows[i].request);
     }
 }
 
@@ -84,10 +89,8 @@ static void commands_become_a_submit_in_their_order(void **state)
     struct api_call call;
     api_call_submit(&arena, 3, commands, &call);
     check_call(&call, "Submit",
-               base_arena_print(&arena,
-                                "{\"commands\":[{\"add\":%s},{\"consume\":%s},{\"cancel\":%s}]}",
-                                requests[0], requests[1], requests[2])
-                   .bytes);
+               "{\"commands\":[{\"add\":" ADD_JSON "},{\"consume\":" CONSUME_JSON
+               "},{\"cancel\":" CANCEL_JSON "}]}");
 }
 
 static void reads_become_calls(void **state)

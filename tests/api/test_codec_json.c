@@ -4,6 +4,7 @@
 #include "api/codec.h"
 
 #include <google/rpc/error_details.pb-c.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,6 +206,7 @@ static void the_first_odd_number_is_found_wherever_it_stands(void **state)
         {LIST, "{\"operations\":[1,\"OPERATION_ADD\",2.0]}", "operations[2]: "},
         {LIST, "{\"kinds\":[],\"pageSize\":-0}", "page_size: "},
         {CONSUME, "{\"description\":1.5}", "description: must be a string"},
+        {CONSUME, "{\"amounts\":[{\"amount\":-0},{\"amount\":1.5}]}", "amounts[0].amount: "},
     };
     CHECK(rows);
 }
@@ -323,6 +325,7 @@ static void times_are_rfc_3339(void **state)
         {"2026-11-23T00:00:00.123456789Z", "2026-11-23T00:00:00.123456789Z"},
         {"2026-11-23T00:00:00.000000001Z", "2026-11-23T00:00:00.000000001Z"},
         {"2026-11-23T00:00:00.1234567890Z", NULL},
+        {"2026-11-23T00:00:00.0000000000Z", NULL},
         {"2026-11-23T00:00:00.Z", NULL},
         {"2026-11-23T09:00:00+09:00", "2026-11-23T00:00:00Z"},
         {"2026-11-22T19:30:00-04:30", "2026-11-23T00:00:00Z"},
@@ -513,6 +516,41 @@ static void error_details_are_readable(void **state)
         "\"type.googleapis.com/elsewhere.Unknown\",\"value\":\"CAEQgMLXLw==\"}]}");
 }
 
+/* Reads and writes a body on a thread of its own. NULL: it came back each time. */
+static void *read_often(void *context)
+{
+    static const char body[] = "{\"description\":\"d\",\"metadata\":{\"a\":\"1\",\"b\":\"2\"}}";
+    (void)context;
+    struct base_arena own = BASE_ARENA_EMPTY;
+    void *failed = NULL;
+    for (int i = 0; i < 500; i++) {
+        struct api_codec_error error;
+        const ProtobufCMessage *message =
+            api_codec_from_json(&own, CONSUME, base_text_of(body), &error);
+        if (message == NULL ||
+            !base_text_equal(api_codec_to_json(&own, message), base_text_of(body))) {
+            failed = (void *)body;
+        }
+        base_arena_reset(&own);
+    }
+    base_arena_release(&own);
+    return failed;
+}
+
+static void threads_read_side_by_side(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, read_often, NULL), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+}
+
 static void what_a_newer_server_adds_can_be_written(void **state)
 {
     (void)state;
@@ -524,6 +562,7 @@ static void what_a_newer_server_adds_can_be_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_read_side_by_side), /* first: jansson is set up by one of them */
         cmocka_unit_test_teardown(both_names_are_read_but_each_field_once, release_arena),
         cmocka_unit_test_teardown(an_unknown_field_is_refused_by_its_path, release_arena),
         cmocka_unit_test_teardown(integers_are_plain_digits, release_arena),
