@@ -113,7 +113,7 @@ static bool read_integer(struct json_reader *reader, const json_t *json,
 static bool read_int32(struct json_reader *reader, const json_t *json,
                        const struct api_codec_place *place, int32_t *ret_value)
 {
-    int64_t value;
+    int64_t value = 0;
     if (!read_integer(reader, json, place, &value)) {
         return false;
     }
@@ -130,13 +130,13 @@ static bool read_enum(struct json_reader *reader, const ProtobufCFieldDescriptor
 {
     const ProtobufCEnumValue *value = NULL;
     if (json_is_string(json)) {
-        struct base_text name;
+        struct base_text name = BASE_TEXT("");
         if (!read_string(reader, json, place, &name)) {
             return false;
         }
         value = protobuf_c_enum_descriptor_get_value_by_name(field->descriptor, name.bytes);
     } else {
-        int64_t number;
+        int64_t number = 0;
         if (!read_integer(reader, json, place, &number)) {
             return false;
         }

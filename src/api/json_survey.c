@@ -1,7 +1,5 @@
 #include "api/json_survey.h"
 
-#include <string.h>
-
 static bool is_space(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
@@ -9,7 +7,18 @@ static bool is_space(char byte)
 
 static bool ends_a_token(char byte)
 {
-    return is_space(byte) || memchr(",:[]{}\"", byte, 7) != NULL;
+    switch (byte) {
+    case ',':
+    case ':':
+    case '[':
+    case ']':
+    case '{':
+    case '}':
+    case '"':
+        return true;
+    default:
+        return is_space(byte);
+    }
 }
 
 /* Behind the string that begins at `at`; at the end where it does not end. */
