@@ -164,7 +164,7 @@ static bool read_bool(struct json_reader *reader, const json_t *json,
 static bool read_bytes(struct json_reader *reader, const json_t *json,
                        const struct api_codec_place *place, ProtobufCBinaryData *ret_value)
 {
-    struct base_text text;
+    struct base_text text = BASE_TEXT("");
     struct base_bytes bytes;
     if (!read_string(reader, json, place, &text)) {
         return false;
@@ -181,7 +181,7 @@ static bool read_bytes(struct json_reader *reader, const json_t *json,
 static ProtobufCMessage *read_timestamp(struct json_reader *reader, const json_t *json,
                                         const struct api_codec_place *place)
 {
-    struct base_text text;
+    struct base_text text = BASE_TEXT("");
     int64_t seconds;
     int32_t nanos;
     if (!read_string(reader, json, place, &text)) {
@@ -205,7 +205,7 @@ static bool read_value(struct json_reader *reader, const ProtobufCFieldDescripto
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING: {
-        struct base_text text;
+        struct base_text text = BASE_TEXT("");
         if (!read_string(reader, json, place, &text)) {
             return false;
         }
