@@ -126,12 +126,15 @@ static struct net_server *open_net(struct server *server, const struct app_confi
     return net;
 }
 
-/* Everything that was accepted is answered by service_close, so the loops go on until then. */
+/* The drain waits for the calls under way. Whatever it had to cut off is still answered by
+ * service_close, into mailboxes that net_server_close empties: no write is dropped half-way. The
+ * loops end before, because nothing may be submitted to a service that closes. */
 static void close_all(struct server *server)
 {
     if (server->net != NULL) {
         api_set_draining(server->api);
         net_server_drain(server->net, BASE_DRAIN_TIMEOUT_MS);
+        net_server_stop(server->net);
     }
     service_close(server->service);
     if (server->net != NULL) {

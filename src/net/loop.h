@@ -57,6 +57,7 @@ struct net_server {
     char address[80]; /* HOST:PORT as bound: an IPv6 host takes 46, a zone 16 */
     unsigned n_loops;
     struct net_loop *loops;
+    bool stopped;       /* the loops' threads have ended */
     unsigned next_loop; /* which gets the next connection; the first loop's */
     atomic_size_t inflight_bytes;
     pthread_mutex_t lock; /* of n_connections, for who waits until there are none */

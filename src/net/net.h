@@ -58,7 +58,10 @@ struct base_text net_server_address(const struct net_server *server);
 /* Takes no new connections, drains those that there are, and waits until they are gone or the time
  * is up. Any thread but a loop's. */
 void net_server_drain(struct net_server *server, int64_t timeout_ms);
-/* Closes what is left, ends the loops, frees. */
+/* Ends the loops: from here on no handler is called but by net_server_close. What is posted waits
+ * for that. Not on a loop's thread. */
+void net_server_stop(struct net_server *server);
+/* Stops, unless that was done; runs what is still posted, closes what is left, frees. */
 void net_server_close(struct net_server *server);
 
 /* Something to be done on a loop's thread. Embedded by its owner. */
@@ -66,8 +69,8 @@ struct net_message {
     void (*run)(struct net_message *message);
     struct net_message *next; /* net's own */
 };
-/* Has message->run called once on the loop's thread, soon. Any thread; never waits; works until
- * net_server_close returns. Output of connections woken in it goes out in one write each. */
+/* Has message->run called once on the loop's thread, soon. Any thread; never waits; until
+ * net_server_close is called. Output of connections woken in it goes out in one write each. */
 void net_post(struct net_loop *loop, struct net_message *message);
 struct net_loop *net_connection_loop(const struct net_connection *connection);
 /* The session has something to send: produce is called soon. On the loop's thread, and not after

@@ -213,7 +213,7 @@ static void wake_only(struct net_message *message)
     free(message);
 }
 
-void net_server_close(struct net_server *server)
+void net_server_stop(struct net_server *server)
 {
     for (unsigned i = 0; i < server->n_loops; i++) {
         struct net_loop *loop = &server->loops[i];
@@ -225,6 +225,14 @@ void net_server_close(struct net_server *server)
     for (unsigned i = 0; i < server->n_loops; i++) {
         int error = pthread_join(server->loops[i].thread, NULL);
         base_assert(error == 0);
+    }
+    server->stopped = true;
+}
+
+void net_server_close(struct net_server *server)
+{
+    if (!server->stopped) {
+        net_server_stop(server);
     }
     for (unsigned i = 0; i < server->n_loops; i++) {
         net_loop_release(&server->loops[i]);

@@ -119,6 +119,7 @@ class Grpc:
         self.grpc = grpc
         self.messages = balance_service_pb2
         self.transaction = transaction_pb2
+        self.channel_address = address
         self.channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
 
     def method(self, name):
@@ -142,6 +143,11 @@ class Grpc:
 
     def consume(self, transaction_id, account, **amounts):
         return self.add(transaction_id, account, "Consume", **amounts)
+
+    def reconnect(self):
+        """A channel of its own after a restart: the old one may wait before it tries again."""
+        self.close()
+        self.__init__(self.channel_address)
 
     def error_info(self, error):
         """(ErrorInfo, all details) of an RpcError."""

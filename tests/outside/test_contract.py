@@ -84,7 +84,8 @@ class Contract(unittest.TestCase):
         self.assertEqual(first, again)
         self.server.kill()
         self.server.start(self.server.address)
-        after, replayed = self.grpc.call("Add", request, timeout=60)
+        self.grpc.reconnect()
+        after, replayed = self.grpc.call("Add", request)
         self.assertTrue(replayed)
         self.assertEqual(first, after)
         found, _ = self.grpc.call("GetTransaction",
@@ -235,6 +236,7 @@ class Contract(unittest.TestCase):
             self.grpc.add(f"t{i}", "alice", points=1)
             self.server.kill()
             self.server.start(self.server.address)
+            self.grpc.reconnect()
             self.assertEqual(self.server.balance("alice"), i + 1)
 
     def test_3_14_the_commands_of_a_submit_take_effect_in_their_order(self):
