@@ -321,6 +321,7 @@ static void read_rows(struct reading *reading, struct csv_parser *parser, char *
         fail_quotes(reading);
     }
     if (!reading->failed && !reading->has_header) {
+        reading->line_number = 1;
         fail(reading, NULL, "the file has no header");
     }
 }
