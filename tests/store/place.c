@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Background work of a test's store is over within a few copies. */
+#define COPY_ATTEMPTS_MAX 200
+
 struct place *place_open(void)
 {
     struct place *place = base_allocate_zeroed(1, sizeof *place);
@@ -28,9 +31,18 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     return remove(path);
 }
 
+/* Removes a directory and all in it, if it is there. */
+static void remove_files(const char *directory)
+{
+    struct stat status;
+    if (stat(directory, &status) == 0) {
+        base_assert(nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    }
+}
+
 void place_close(struct place *place)
 {
-    base_assert(nftw(place->path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    remove_files(place->path);
     free(place);
 }
 
@@ -40,11 +52,15 @@ static void join(char path[PLACE_PATH_MAX_BYTES * 2], const char *directory, con
     base_assert(length > 0 && length < PLACE_PATH_MAX_BYTES * 2);
 }
 
-static void copy(const char *from, const char *to)
+/* False: there is no such file any more. */
+static bool copy(const char *from, const char *to)
 {
     int source = open(from, O_RDONLY | O_CLOEXEC);
+    if (source < 0) {
+        return false;
+    }
     int target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    base_assert(source >= 0 && target >= 0);
+    base_assert(target >= 0);
     char bytes[65536];
     ssize_t length;
     while ((length = read(source, bytes, sizeof bytes)) > 0) {
@@ -52,6 +68,7 @@ static void copy(const char *from, const char *to)
     }
     base_assert(length == 0);
     base_assert(close(source) == 0 && close(target) == 0);
+    return true;
 }
 
 /* The names of a directory's files, in order. */
@@ -71,20 +88,59 @@ static int list_files(const char *directory, struct dirent ***ret_files)
     return n_files;
 }
 
-void place_copy_files(const char *from, const char *to)
+/* What changes when anything in the directory does: names, sizes, times of the last change. */
+static uint64_t state_of(const char *directory)
 {
-    (void)mkdir(to, 0700);
+    struct base_writer state = {NULL, 0, 0};
     struct dirent **files;
+    int n = list_files(directory, &files);
+    for (int i = 0; i < n; i++) {
+        char path[PLACE_PATH_MAX_BYTES * 2];
+        struct stat status = {0};
+        join(path, directory, files[i]->d_name);
+        (void)stat(path, &status);
+        base_write_bytes(&state, base_bytes_of(base_text_of(files[i]->d_name)));
+        base_write_u64_be(&state, (uint64_t)status.st_size);
+        base_write_u64_be(&state, (uint64_t)status.st_mtim.tv_sec);
+        base_write_u64_be(&state, (uint64_t)status.st_mtim.tv_nsec);
+        free(files[i]);
+    }
+    free(files);
+    uint64_t hash = base_hash(base_writer_bytes(&state));
+    base_writer_release(&state);
+    return hash;
+}
+
+static bool copy_files_once(const char *from, const char *to)
+{
+    struct dirent **files;
+    bool whole = true;
     int n = list_files(from, &files);
     for (int i = 0; i < n; i++) {
         char source[PLACE_PATH_MAX_BYTES * 2];
         char target[PLACE_PATH_MAX_BYTES * 2];
         join(source, from, files[i]->d_name);
         join(target, to, files[i]->d_name);
-        copy(source, target);
+        whole = copy(source, target) && whole;
         free(files[i]);
     }
     free(files);
+    return whole;
+}
+
+/* A crash leaves the files of one moment, but the library works on in the background while they are
+ * copied: a copy counts when nothing changed meanwhile. */
+void place_copy_files(const char *from, const char *to)
+{
+    for (int attempt = 0; attempt < COPY_ATTEMPTS_MAX; attempt++) {
+        uint64_t before = state_of(from);
+        remove_files(to);
+        (void)mkdir(to, 0700);
+        if (copy_files_once(from, to) && state_of(from) == before) {
+            return;
+        }
+    }
+    base_assert(!"the store's files never stood still");
 }
 
 void place_crash(struct place *place)
@@ -101,7 +157,7 @@ void place_copy_file(const struct place *place, const char *from, const char *to
     char target[PLACE_PATH_MAX_BYTES * 2];
     join(source, place->store, from);
     join(target, place->store, to);
-    copy(source, target);
+    base_assert(copy(source, target));
 }
 
 int64_t place_file_size(const struct place *place, const char *name)
