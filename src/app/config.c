@@ -193,13 +193,13 @@ static char *next_line(char *line, int capacity, void *stream)
 /* --- keys --- */
 
 static const struct {
-    enum section section;
     const char *name;
+    enum section section;
     enum key key;
 } keys[] = {
-    {SECTION_SERVER, "listen", KEY_LISTEN},         {SECTION_STORE, "url", KEY_URL},
-    {SECTION_KIND, "max_balance", KEY_MAX_BALANCE}, {SECTION_KIND, "max_amount", KEY_MAX_AMOUNT},
-    {SECTION_KIND, "withdrawn", KEY_WITHDRAWN},
+    {"listen", SECTION_SERVER, KEY_LISTEN},         {"url", SECTION_STORE, KEY_URL},
+    {"max_balance", SECTION_KIND, KEY_MAX_BALANCE}, {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},
+    {"withdrawn", SECTION_KIND, KEY_WITHDRAWN},
 };
 
 static void take_limit(struct config_file *file, const char *name, struct base_text value,
@@ -214,10 +214,16 @@ static void take_limit(struct config_file *file, const char *name, struct base_t
     *ret_limit = limit;
 }
 
-static void take_value(struct config_file *file, enum key key, struct base_text value)
+/* The kind whose section is being read. */
+static struct ledger_kind *current_kind(struct config_file *file)
 {
     struct ledger_kinds *kinds = &file->config->kinds;
-    struct ledger_kind *kind = kinds->n_kinds > 0 ? &kinds->kinds[kinds->n_kinds - 1] : NULL;
+    base_assert(file->section == SECTION_KIND && kinds->n_kinds > 0);
+    return &kinds->kinds[kinds->n_kinds - 1];
+}
+
+static void take_value(struct config_file *file, enum key key, struct base_text value)
+{
     struct base_text host;
     uint16_t port;
     switch (key) {
@@ -232,14 +238,15 @@ static void take_value(struct config_file *file, enum key key, struct base_text 
         file->config->store_url = base_arena_text(file->arena, value);
         return;
     case KEY_MAX_BALANCE:
-        take_limit(file, "max_balance", value, INT64_MAX, &kind->max_balance_minor);
+        take_limit(file, "max_balance", value, INT64_MAX, &current_kind(file)->max_balance_minor);
         return;
     case KEY_MAX_AMOUNT:
-        take_limit(file, "max_amount", value, BASE_AMOUNT_MAX, &kind->max_amount_minor);
+        take_limit(file, "max_amount", value, BASE_AMOUNT_MAX,
+                   &current_kind(file)->max_amount_minor);
         return;
     case KEY_WITHDRAWN:
-        kind->withdrawn = base_text_equal(value, BASE_TEXT("yes"));
-        if (!kind->withdrawn && !base_text_equal(value, BASE_TEXT("no"))) {
+        current_kind(file)->withdrawn = base_text_equal(value, BASE_TEXT("yes"));
+        if (!current_kind(file)->withdrawn && !base_text_equal(value, BASE_TEXT("no"))) {
             fail(file, base_arena_print(file->arena, "withdrawn is yes or no, not `%.*s`",
                                         BASE_TEXT_ARGS(value)));
         }

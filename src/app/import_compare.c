@@ -120,6 +120,7 @@ enum app_exit import_compare(struct import_link *link, const struct import_rows 
         status = ask(link, &arena, n_ids, ids, &accounts);
         size_t account = 0;
         for (size_t i = 0; i < n_taken && status == APP_EXIT_DONE; i++) {
+            base_assert(accounts != NULL);
             account += i > 0 && !same_account(last[at + i - 1], last[at + i]) ? 1 : 0;
             compare_one(last[at + i], &accounts[account], &comparison);
         }

@@ -92,7 +92,8 @@ bool wire_server_receive(struct wire_server *server, struct base_bytes bytes) BA
 /* The peer has closed its side. False: as above. */
 bool wire_server_receive_end(struct wire_server *server) BASE_MUST_USE;
 /* What is to go out: up to `capacity` bytes into `buffer`, gathered over all that waits. 0: nothing
- * now. */
+ * now. Calls `events`: an HTTP/1.1 request that was sent ahead is handed up once the answer to the
+ * one before it is out. */
 size_t wire_server_send(struct wire_server *server, uint8_t *buffer, size_t capacity);
 /* Whether the connection may be closed: it has ended or drained, and all has been sent. */
 bool wire_server_finished(const struct wire_server *server);
