@@ -75,11 +75,9 @@ struct store *app_store_open(struct base_text url, const struct ledger_kinds *ki
                              struct base_arena *arena, struct base_text *ret_message,
                              enum app_exit *ret_exit)
 {
-    struct opening opening = {.url = url,
-                              .kinds = kinds,
-                              .arena = arena,
-                              .ret_message = ret_message,
-                              .ret_exit = ret_exit};
+    struct opening opening = {.url = url, .kinds = kinds, .arena = arena};
+    opening.ret_message = ret_message;
+    opening.ret_exit = ret_exit;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         struct base_text scheme = base_text_of(schemes[i].scheme);
         if (base_text_starts_with(url, scheme)) {

@@ -62,7 +62,7 @@ static enum store_fault take_entry(struct scan *scan, bool *ret_found,
 static enum store_fault take_entry_numbered(struct scan *scan, int64_t sequence,
                                             struct ledger_entry *ret_entry, uint64_t *ret_position)
 {
-    bool found;
+    bool found = false;
     enum store_fault fault = take_entry(scan, &found, ret_entry, ret_position);
     if (fault == STORE_OK && (!found || ret_entry->sequence != sequence)) {
         /* A history has no holes (contract 5), so one that has is damaged. */
@@ -79,9 +79,9 @@ static enum store_fault find_start(struct scan *scan, int64_t *ret_sequence)
         *ret_sequence = 0;
         return STORE_OK;
     }
-    bool found;
-    struct ledger_entry entry;
-    uint64_t position;
+    bool found = false;
+    struct ledger_entry entry = {0};
+    uint64_t position = 0;
     seek(scan, scan->query->below_sequence - 1);
     enum store_fault fault = take_entry(scan, &found, &entry, &position);
     if (fault != STORE_OK || !found) {
