@@ -78,10 +78,13 @@ bool api_page_for(struct api_exchange *exchange)
         if (!base_text_equal(base_text_of(pages[i].path), request->path)) {
             continue;
         }
-        if (base_text_equal(request->method, BASE_TEXT("GET"))) {
+        /* Load balancers ask with HEAD too; wire leaves the body out. */
+        if (base_text_equal(request->method, BASE_TEXT("GET")) ||
+            base_text_equal(request->method, BASE_TEXT("HEAD"))) {
             pages[i].answer(exchange);
         } else {
-            page_refuse(exchange, 405, BASE_TEXT("this page is asked with GET"), BASE_TEXT("GET"));
+            page_refuse(exchange, 405, BASE_TEXT("this page is asked with GET"),
+                        BASE_TEXT("GET, HEAD"));
         }
         return true;
     }

@@ -37,8 +37,10 @@ static void paths_methods_and_media_types_are_answered_as_http_does(void **state
         {"GET", "/", "", "", 404, NULL},
         {"GET", "", "", "", 404, NULL},
         {"GET", "/livez/", "", "", 404, NULL},
-        {"POST", "/livez", "", "", 405, "GET"},
-        {"DELETE", "/readyz", "", "", 405, "GET"},
+        {"HEAD", "/livez", "", "", 200, NULL},
+        {"HEAD", "/readyz", "", "", 200, NULL},
+        {"POST", "/livez", "", "", 405, "GET, HEAD"},
+        {"DELETE", "/readyz", "", "", 405, "GET, HEAD"},
     };
     struct server server;
     server_open(&server, 0);
