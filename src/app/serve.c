@@ -1,6 +1,7 @@
 /* The server: opens store, service, api and net from the inside out, waits for a signal, and closes
  * them from the outside in. */
 #include "app/app.h"
+#include "app/open_files.h"
 #include "app/session.h"
 
 #include <errno.h>
@@ -110,11 +111,11 @@ static void open_engine(struct server *server, const struct app_config *config)
 }
 
 static struct net_server *open_net(struct server *server, const struct app_config *config,
-                                   struct base_arena *arena)
+                                   unsigned connections_max, struct base_arena *arena)
 {
     struct net_options options = {.listen = config->listen,
                                   .n_loops = count_cores(),
-                                  .connections_max = BASE_CONNECTIONS_MAX,
+                                  .connections_max = connections_max,
                                   .inflight_max_bytes = BASE_INFLIGHT_MAX_BYTES,
                                   .handler = &app_session_handler,
                                   .context = &server->sessions};
@@ -159,6 +160,12 @@ enum app_exit app_serve(const struct app_config *config)
         base_arena_release(&arena);
         return APP_EXIT_USAGE;
     }
+    unsigned connections_max;
+    if (!app_open_files_allow(BASE_CONNECTIONS_MAX, &arena, &connections_max, &message)) {
+        base_log(BASE_LOG_ERROR, "%.*s", BASE_TEXT_ARGS(message));
+        base_arena_release(&arena);
+        return APP_EXIT_COULD_NOT;
+    }
     server.store = app_store_open(config->store_url, &config->kinds, &arena, &message, &status);
     if (server.store == NULL) {
         base_log(BASE_LOG_ERROR, "%.*s", BASE_TEXT_ARGS(message));
@@ -166,7 +173,7 @@ enum app_exit app_serve(const struct app_config *config)
         return status;
     }
     open_engine(&server, config);
-    server.net = open_net(&server, config, &arena);
+    server.net = open_net(&server, config, connections_max, &arena);
     if (server.net != NULL) {
         struct base_text address = net_server_address(server.net);
         greet(address, config->store_url);

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -21,12 +22,13 @@ class Server:
     """`with Server() as server:` has one running on a fresh store; kill() and start() pull the plug
     and put it back."""
 
-    def __init__(self, config="", store=None, arguments=()):
+    def __init__(self, config="", store=None, arguments=(), open_files=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-test-"))
         self.store = store or f"rocksdb:{self.directory}/store"
         self.config = self.directory / "zandaka.ini"
         self.config.write_text(config)
         self.arguments = list(arguments)
+        self.open_files = open_files  # how many files the process may have open; None: as it is
         self.process = None
         self.address = None
         self.log = open(self.directory / "log", "ab")
@@ -37,13 +39,17 @@ class Server:
         self.process = subprocess.Popen(
             [BINARY, "serve", "--config", str(self.config), "--listen", listen, "--store",
              self.store, "--address-file", str(address_file), *self.arguments],
-            stdout=self.log, stderr=self.log)
+            stdout=self.log, stderr=self.log,
+            preexec_fn=self.limit_open_files if self.open_files else None)
         while not address_file.exists():
             if self.process.poll() is not None:
                 raise RuntimeError(f"serve ended with {self.process.returncode}:\n{self.log_text()}")
             time.sleep(0.005)
         self.address = address_file.read_text().strip()
         return self
+
+    def limit_open_files(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.open_files, self.open_files))
 
     def log_text(self):
         return (self.directory / "log").read_text()
