@@ -1,6 +1,7 @@
 /* store/rocksdb: what is opened, what is refused, and what the refusal says. */
 #include "rocksdb_stores.h"
 
+#include <rocksdb/c.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -167,6 +168,27 @@ static void another_programs_database_is_refused(void **state)
     assert_true(rocksdb_test_said(test, "another program"));
 }
 
+/* Most programs have no families but the default, as an interrupted creation of ours. */
+static void another_programs_database_is_left_alone_though_its_families_could_be_ours(void **state)
+{
+    struct rocksdb_test *test = *state;
+    char *error = NULL;
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_t *database = rocksdb_open(options, test->place->store, &error);
+    assert_null(error);
+    rocksdb_writeoptions_t *write_options = rocksdb_writeoptions_create();
+    rocksdb_put(database, write_options, "page", 4, "1", 1, &error);
+    assert_null(error);
+    rocksdb_writeoptions_destroy(write_options);
+    rocksdb_close(database);
+    rocksdb_options_destroy(options);
+    assert_null(rocksdb_test_store(test));
+    assert_true(rocksdb_test_said(test, "another program"));
+    assert_null(rocksdb_test_store_to_read(test));
+    assert_true(rocksdb_test_said(test, "another program"));
+}
+
 static void a_kind_that_was_served_must_be_configured(void **state)
 {
     struct rocksdb_test *test = *state;
@@ -258,6 +280,7 @@ int main(void)
         OPEN_TEST(what_is_no_directory_is_refused),
         OPEN_TEST(an_unknown_format_is_refused),
         OPEN_TEST(another_programs_database_is_refused),
+        OPEN_TEST(another_programs_database_is_left_alone_though_its_families_could_be_ours),
         OPEN_TEST(a_kind_that_was_served_must_be_configured),
         OPEN_TEST(a_new_kind_is_remembered_from_its_first_opening_on),
         OPEN_TEST(rows_that_make_no_sense_are_corruption),

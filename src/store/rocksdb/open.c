@@ -118,6 +118,7 @@ static bool take_place(struct opening *opening)
 
 /* What the default family says. */
 struct facts_found {
+    bool has_rows; /* any at all, ours or not */
     bool has_format;
     uint64_t format;
     bool has_state;
@@ -152,6 +153,20 @@ static bool read_facts(const struct opening *opening, rocksdb_t *database,
         found->has_state = found->has_state || row == 1;
     }
     return true;
+}
+
+/* Whether the default family holds anything; false: *ret_message. */
+static bool look_for_rows(const struct opening *opening, rocksdb_t *database,
+                          rocksdb_column_family_handle_t *family, bool *ret_has_rows)
+{
+    rocksdb_iterator_t *rows =
+        rocksdb_create_iterator_cf(database, opening->store->read_options, family);
+    rocksdb_iter_seek_to_first(rows);
+    *ret_has_rows = rocksdb_iter_valid(rows);
+    char *error = NULL;
+    rocksdb_iter_get_error(rows, &error);
+    rocksdb_iter_destroy(rows);
+    return error == NULL || refuse_with_words(opening, error);
 }
 
 /* Whether the families are ours; `ret_all`: and all of them are there. */
@@ -189,7 +204,8 @@ static bool look_inside(const struct opening *opening, struct facts_found *found
     if (error != NULL) {
         return refuse_with_words(opening, error);
     }
-    bool read = read_facts(opening, database, family, found);
+    bool read = read_facts(opening, database, family, found) &&
+                look_for_rows(opening, database, family, &found->has_rows);
     rocksdb_column_family_handle_destroy(family);
     rocksdb_close(database);
     return read;
@@ -242,7 +258,9 @@ static bool look(struct opening *opening)
                       "only: use the version of zandaka that wrote it",
                       directory, found.format, STORE_ROCKSDB_FORMAT);
     }
-    if (!found.has_format && !ours) {
+    /* A database with no families but the default is what an interrupted creation leaves, and what
+     * most programs have: the one is empty. */
+    if (!found.has_format && (!ours || (found.has_rows && !found.has_state))) {
         return REFUSE(opening,
                       "%s holds a database of another program: name a directory of its own for "
                       "the store",
