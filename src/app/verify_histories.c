@@ -290,6 +290,8 @@ static void history_close(struct verify *verify, struct history *history)
         verify_violation(verify, "entries: account %s: begins at sequence %lld, not at 1", id,
                          (long long)history->next_sequence + 1);
     }
+    /* A history is of a row, of entries, or of both. */
+    base_assert(history->has_entries || history->row != NULL);
     if (!history->has_entries && history->row->version != 0) {
         verify_violation(verify, "accounts: account %s: has version %lld, but no entries", id,
                          (long long)history->row->version);

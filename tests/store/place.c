@@ -140,7 +140,7 @@ void place_copy_files(const char *from, const char *to)
             return;
         }
     }
-    base_assert(!"the store's files never stood still");
+    base_stop("the files of %s never stood still", from);
 }
 
 void place_crash(struct place *place)
