@@ -198,6 +198,7 @@ static void *http2_open(const struct wire_server_events *events, void *user)
     server->events = events;
     server->user = user;
     server->session = session_open(server);
+    server->preface_left = NGHTTP2_CLIENT_MAGIC_LEN;
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, BASE_STREAMS_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, BASE_STREAM_WINDOW_BYTES},
@@ -214,12 +215,8 @@ static void *http2_open(const struct wire_server_events *events, void *user)
     return server;
 }
 
-static bool http2_receive(void *state, struct base_bytes bytes)
+static bool receive_frames(struct http2_server *server, struct base_bytes bytes)
 {
-    struct http2_server *server = state;
-    if (server->ended) {
-        return false;
-    }
     ssize_t taken = nghttp2_session_mem_recv(server->session, bytes.bytes, bytes.length);
     if (taken < 0) {
         /* Not HTTP/2 at all, or more pings and settings than it reads answers to. */
@@ -228,6 +225,29 @@ static bool http2_receive(void *state, struct base_bytes bytes)
         return false;
     }
     base_assert((size_t)taken == bytes.length);
+    return true;
+}
+
+static bool http2_receive(void *state, struct base_bytes bytes)
+{
+    struct http2_server *server = state;
+    if (server->ended) {
+        return false;
+    }
+    if (server->preface_left > 0) {
+        size_t length = bytes.length < server->preface_left ? bytes.length : server->preface_left;
+        if (!receive_frames(server, (struct base_bytes){bytes.bytes, length})) {
+            return false;
+        }
+        server->preface_left -= length;
+        bytes = (struct base_bytes){bytes.bytes + length, bytes.length - length};
+    }
+    struct base_bytes pass;
+    while (wire_http2_frames_take(&server->frames, &bytes, &pass)) {
+        if (!receive_frames(server, pass)) {
+            return false;
+        }
+    }
     return nghttp2_session_want_read(server->session) != 0;
 }
 

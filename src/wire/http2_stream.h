@@ -14,6 +14,7 @@
 
 #include "wire/grpc.h"
 #include "wire/http2.h"
+#include "wire/http2_frames.h"
 
 enum stream_stage {
     STREAM_RECEIVING,
@@ -48,7 +49,9 @@ struct http2_server {
     struct http2_stream *streams;
     struct http2_stream *free_streams;
     struct http2_stream *in_headers; /* whose header block is coming; NULL: nobody's that counts */
-    struct base_bytes leftover;      /* of what nghttp2 has given to send */
+    size_t preface_left;             /* bytes of the client's preface that are to come */
+    struct wire_http2_frames frames;
+    struct base_bytes leftover; /* of what nghttp2 has given to send */
     size_t held_bytes;
     size_t n_waiting;
     size_t n_receiving;

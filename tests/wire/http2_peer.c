@@ -230,9 +230,9 @@ size_t peer_send(struct peer *peer, uint8_t *buffer, size_t capacity)
     size_t length = peer->leftover.length < capacity ? peer->leftover.length : capacity;
     if (length > 0) {
         memcpy(buffer, peer->leftover.bytes, length);
+        peer->leftover.bytes += length;
+        peer->leftover.length -= length;
     }
-    peer->leftover.bytes += length;
-    peer->leftover.length -= length;
     return length;
 }
 

@@ -647,6 +647,55 @@ static void write_reset_request(uint8_t *bytes, uint32_t stream)
     }
 }
 
+/* Frames that no nghttp2 client sends: gRPC's C core does. */
+static void a_reset_of_a_stream_that_was_never_begun_costs_nothing(void **state)
+{
+    (void)state;
+    static const uint8_t resets[] = {0, 0, 4, 3, 0, 0, 0, 0, 101, 0, 0, 0, 8,
+                                     0, 0, 4, 3, 0, 0, 0, 0, 103, 0, 0, 0, 8};
+    for (size_t piece = 1; piece <= sizeof resets; piece++) {
+        struct scene scene;
+        scene_open(&scene);
+        scene.reply = &OK;
+        int32_t before = peer_request(&scene.peer, GRPC_FIELDS, ONE_MESSAGE, false);
+        assert_true(pump(&scene));
+        for (size_t at = 0; at < sizeof resets; at += piece) {
+            size_t left = sizeof resets - at;
+            struct base_bytes part = {resets + at, left < piece ? left : piece};
+            assert_true(wire_server_receive(scene.server, part));
+        }
+        int32_t behind = peer_request(&scene.peer, GRPC_FIELDS, ONE_MESSAGE, true);
+        assert_true(pump_server(scene.server, &scene.peer, piece));
+        assert_true(peer_stream(&scene.peer, behind)->ended);
+        assert_int_equal(scene.peer.n_goaways, 0);
+        /* One that was begun is reset as ever. */
+        assert_true(wire_server_half_received(scene.server));
+        nghttp2_submit_rst_stream(scene.peer.session, 0, before, NGHTTP2_CANCEL);
+        assert_true(pump_server(scene.server, &scene.peer, piece));
+        assert_false(wire_server_half_received(scene.server));
+        scene_close(&scene);
+    }
+}
+
+/* Stream 0 is the connection itself, even numbers are the server's, and a reset has 4 bytes. */
+static void other_resets_of_no_stream_end_the_connection(void **state)
+{
+    (void)state;
+    static const uint8_t resets[][14] = {{0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 0, 8},
+                                         {0, 0, 4, 3, 0, 0, 0, 0, 2, 0, 0, 0, 8},
+                                         {0, 0, 5, 3, 0, 0, 0, 0, 9, 0, 0, 0, 8, 0}};
+    for (size_t i = 0; i < sizeof resets / sizeof resets[0]; i++) {
+        struct scene scene;
+        scene_open(&scene);
+        assert_true(pump(&scene));
+        struct base_bytes reset = {resets[i], 9 + (size_t)resets[i][2]};
+        (void)!wire_server_receive(scene.server, reset);
+        (void)pump(&scene);
+        assert_int_equal(scene.peer.n_goaways, 1);
+        scene_close(&scene);
+    }
+}
+
 static void a_flood_of_resets_ends_the_connection(void **state)
 {
     (void)state;
@@ -837,6 +886,8 @@ int main(void)
         cmocka_unit_test(the_peers_end_ends_the_session),
         cmocka_unit_test(a_ping_is_answered),
         cmocka_unit_test(thousands_of_expired_deadlines_do_not_cost_the_connection),
+        cmocka_unit_test(a_reset_of_a_stream_that_was_never_begun_costs_nothing),
+        cmocka_unit_test(other_resets_of_no_stream_end_the_connection),
         cmocka_unit_test(a_flood_of_resets_ends_the_connection),
         cmocka_unit_test(a_flood_of_broken_frames_ends_the_connection),
         cmocka_unit_test(a_protocol_error_is_told_by_goaway_and_ends_the_session),
