@@ -14,7 +14,8 @@ struct session {
     struct wire_server *wire; /* NULL once the connection is closed */
     uint64_t caller;
     size_t n_exchanges;
-    int64_t half_received_since_ns; /* 0: no request is half received */
+    uint32_t half_received;         /* what wire calls it; 0: no request is */
+    int64_t half_received_since_ns; /* when it was seen so first */
 };
 
 /* A request on its way through api and the service, and back to its connection's loop. */
@@ -123,13 +124,14 @@ static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
 {
     const int64_t ms = 1000000;
     struct session *session = user;
-    bool half_received = wire_server_half_received(session->wire);
-    if (!half_received) {
-        session->half_received_since_ns = 0;
-    } else if (session->half_received_since_ns == 0) {
+    /* Some request is half received at most moments of a busy connection. It is one and the same
+     * that must not stay so. */
+    uint32_t half_received = wire_server_half_received(session->wire);
+    if (half_received != session->half_received) {
+        session->half_received = half_received;
         session->half_received_since_ns = now_mono_ns;
     }
-    if (half_received &&
+    if (half_received != 0 &&
         now_mono_ns - session->half_received_since_ns > BASE_REQUEST_TIMEOUT_MS * ms) {
         return false;
     }

@@ -407,12 +407,13 @@ static size_t http1_open_requests(const void *state)
     return session->stage == WAITING ? 1 : 0;
 }
 
-static bool http1_half_received(const void *state)
+static uint32_t http1_half_received(const void *state)
 {
     const struct http1 *session = state;
     bool head_begun = session->stage == HEAD && session->input.length > 0;
-    return !session->ended &&
-           (session->stage == BODY || (head_begun && output_length(session) == 0));
+    bool half =
+        !session->ended && (session->stage == BODY || (head_begun && output_length(session) == 0));
+    return half ? session->stream + 1 : 0;
 }
 
 const struct wire_protocol wire_http1 = {

@@ -317,9 +317,18 @@ static size_t http2_open_requests(const void *state)
     return ((const struct http2_server *)state)->n_waiting;
 }
 
-static bool http2_half_received(const void *state)
+static uint32_t http2_half_received(const void *state)
 {
-    return ((const struct http2_server *)state)->n_receiving > 0;
+    const struct http2_server *server = state;
+    if (server->n_receiving == 0) {
+        return 0;
+    }
+    /* Newest first: the oldest is the last. */
+    int32_t oldest = 0;
+    for (const struct http2_stream *each = server->streams; each != NULL; each = each->next) {
+        oldest = each->stage == STREAM_RECEIVING ? each->id : oldest;
+    }
+    return (uint32_t)oldest;
 }
 
 static void http2_close(void *state)

@@ -21,7 +21,7 @@ struct wire_protocol {
     void (*drain)(void *state);
     size_t (*held_bytes)(const void *state);
     size_t (*open_requests)(const void *state);
-    bool (*half_received)(const void *state);
+    uint32_t (*half_received)(const void *state);
     void (*close)(void *state);
 };
 

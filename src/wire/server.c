@@ -126,9 +126,10 @@ size_t wire_server_open_requests(const struct wire_server *server)
     return server->protocol == NULL ? 0 : server->protocol->open_requests(server->state);
 }
 
-bool wire_server_half_received(const struct wire_server *server)
+uint32_t wire_server_half_received(const struct wire_server *server)
 {
-    return server->protocol == NULL ? server->n_first > 0
+    /* The first request is number 1 in both protocols. */
+    return server->protocol == NULL ? (server->n_first > 0 ? 1 : 0)
                                     : server->protocol->half_received(server->state);
 }
 

@@ -108,8 +108,11 @@ void wire_server_drain(struct wire_server *server);
 size_t wire_server_held_bytes(const struct wire_server *server);
 /* Requests handed over and not answered. */
 size_t wire_server_open_requests(const struct wire_server *server);
-/* Whether a request has begun and is not complete (an HTTP/1.1 head included). */
-bool wire_server_half_received(const struct wire_server *server);
+/* The request that began first of those that have begun and are not complete (an HTTP/1.1 head
+ * included), as a number that no other request of the session has; 0: there is none. Who looks
+ * again later and finds the same number sees one request that does not come to its end; another
+ * number means that requests are coming and being completed. */
+uint32_t wire_server_half_received(const struct wire_server *server);
 void wire_server_close(struct wire_server *server);
 
 /* --- the client's session: gRPC, unary --- */

@@ -1,5 +1,6 @@
 /* wire: a session tells its protocol by the first bytes, however they come; and what both protocols
  * read alike. */
+#include "http2_peer.h"
 #include "wire/protocol.h"
 
 #include <setjmp.h>
@@ -104,6 +105,51 @@ static void a_session_that_has_not_told_its_protocol_can_end(void **state)
     wire_server_close(server);
 }
 
+static void a_request_half_received_keeps_its_number_and_the_next_has_another(void **state)
+{
+    (void)state;
+    struct wire_server *server = NULL;
+    server = wire_server_open(&events, &server);
+    struct base_writer output = {NULL, 0, 0};
+    assert_true(feed(server, BASE_TEXT("P"), 1, &output));
+    uint32_t first = wire_server_half_received(server);
+    assert_int_not_equal(first, 0);
+    assert_true(feed(server, BASE_TEXT("OST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na"),
+                     1, &output));
+    assert_int_equal(wire_server_half_received(server), first);
+    assert_true(feed(server, BASE_TEXT("b"), 1, &output));
+    assert_int_equal(wire_server_half_received(server), 0);
+    assert_true(feed(server, BASE_TEXT("POST"), 1, &output));
+    assert_int_not_equal(wire_server_half_received(server), 0);
+    assert_int_not_equal(wire_server_half_received(server), first);
+    wire_server_close(server);
+    base_writer_release(&output);
+}
+
+/* Else one that stalls could hide behind others that come and go. */
+static void of_several_half_received_the_oldest_is_told(void **state)
+{
+    (void)state;
+    static const char fields[] =
+        ":method: POST\n:scheme: http\n:authority: h\n:path: /a\ncontent-type: application/grpc\n";
+    static const uint8_t message[] = {0, 0, 0, 0, 0};
+    struct base_bytes whole = {message, sizeof message};
+    struct wire_server *server = NULL;
+    server = wire_server_open(&events, &server);
+    struct peer peer;
+    peer_open_client(&peer);
+    int32_t stalled = peer_request(&peer, fields, whole, false);
+    (void)peer_request(&peer, fields, whole, true);
+    int32_t second = peer_request(&peer, fields, whole, false);
+    assert_true(pump_server(server, &peer, 4096));
+    assert_int_equal(wire_server_half_received(server), stalled);
+    nghttp2_submit_rst_stream(peer.session, 0, stalled, NGHTTP2_CANCEL);
+    assert_true(pump_server(server, &peer, 4096));
+    assert_int_equal(wire_server_half_received(server), second);
+    wire_server_close(server);
+    peer_close(&peer);
+}
+
 static void a_shutdown_notice_reaches_the_protocol_that_is_told_later(void **state)
 {
     (void)state;
@@ -166,6 +212,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_bytes_tell_the_protocol),
         cmocka_unit_test(a_session_that_has_not_told_its_protocol_can_end),
+        cmocka_unit_test(a_request_half_received_keeps_its_number_and_the_next_has_another),
+        cmocka_unit_test(of_several_half_received_the_oldest_is_told),
         cmocka_unit_test(a_shutdown_notice_reaches_the_protocol_that_is_told_later),
         cmocka_unit_test(a_content_type_is_split_from_its_parameters),
         cmocka_unit_test(a_request_gives_the_first_header_of_a_name),
