@@ -190,7 +190,7 @@ static void read_done(struct service_read *read, enum base_reason reason)
     exchange->finished(exchange->context);
 }
 
-bool api_exchange_read(struct api_exchange *exchange)
+bool api_exchange_read(struct api_exchange *exchange, size_t answer_bytes)
 {
     exchange->read = (struct service_read){
         .run = read_run,
@@ -198,7 +198,7 @@ bool api_exchange_read(struct api_exchange *exchange)
         .deadline_mono_ns = exchange->deadline_mono_ns,
         .context = exchange,
     };
-    exchange->held_bytes = count_held_bytes(exchange);
+    exchange->held_bytes = count_held_bytes(exchange) + answer_bytes;
     enum base_reason refusal = service_submit_read(exchange->api->service, &exchange->read);
     if (refusal != BASE_REASON_NONE) {
         exchange->error.reason = refusal;

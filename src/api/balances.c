@@ -5,6 +5,10 @@
 #define ACCOUNT_IDS_RULE "must be 1 to 1000 account ids"
 static_assert(BASE_BATCH_GET_MAX == 1000, "told in a text");
 
+/* Bytes of an answer, for the budget, for each account and each of its balances, as JSON. */
+#define ACCOUNT_BYTES 128
+#define BALANCE_BYTES 128
+
 /* What is asked, and the rows that answer it. */
 struct balances {
     size_t n_accounts;
@@ -28,6 +32,11 @@ static struct balances *balances_open(struct api_exchange *exchange, size_t n_ac
     return balances;
 }
 
+static size_t answer_bytes(const struct api_exchange *exchange, size_t n_accounts)
+{
+    return n_accounts * (ACCOUNT_BYTES + exchange->api->kinds->n_kinds * BALANCE_BYTES);
+}
+
 bool api_get_balance_start(struct api_exchange *exchange, const ProtobufCMessage *message)
 {
     const Zandaka__V1__GetBalanceRequest *request = (const Zandaka__V1__GetBalanceRequest *)message;
@@ -36,7 +45,7 @@ bool api_get_balance_start(struct api_exchange *exchange, const ProtobufCMessage
     if (wrong != NULL) {
         return api_exchange_refuse_field(exchange, BASE_TEXT("account_id"), base_text_of(wrong));
     }
-    return api_exchange_read(exchange);
+    return api_exchange_read(exchange, answer_bytes(exchange, 1));
 }
 
 bool api_batch_get_balances_start(struct api_exchange *exchange, const ProtobufCMessage *message)
@@ -62,7 +71,7 @@ bool api_batch_get_balances_start(struct api_exchange *exchange, const ProtobufC
     if (violations.n_violations > 0) {
         return api_exchange_refuse(exchange, &violations);
     }
-    return api_exchange_read(exchange);
+    return api_exchange_read(exchange, answer_bytes(exchange, request->n_account_ids));
 }
 
 enum store_fault api_balances_read(struct api_exchange *exchange, struct store *store)

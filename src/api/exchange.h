@@ -85,7 +85,9 @@ const struct api_method *api_method_at(struct base_text path);
 /* Hand the exchange to the service: true, or false with exchange->error. */
 bool api_exchange_write(struct api_exchange *exchange, size_t n_commands,
                         const struct ledger_command *commands) BASE_MUST_USE;
-bool api_exchange_read(struct api_exchange *exchange) BASE_MUST_USE;
+/* A read is held to be as large as its answer may become, `answer_bytes`, from the beginning: many
+ * small requests for large answers must not be taken before the budget has room for these. */
+bool api_exchange_read(struct api_exchange *exchange, size_t answer_bytes) BASE_MUST_USE;
 
 /* Refuses the request for its violations, which are copied. Always false. */
 bool api_exchange_refuse(struct api_exchange *exchange, const struct api_violations *violations);

@@ -14,6 +14,11 @@ static_assert(BASE_KINDS_MAX == 64, "told in a text");
 static_assert(BASE_FILTER_OPERATIONS_MAX == 16, "told in a text");
 static_assert(BASE_KINDS_MAX <= 64, "a kind's number is a bit of 64");
 
+/* Bytes of an answer, for the budget: a large transaction, and an entry with a long description, as
+ * JSON. */
+#define TRANSACTION_BYTES 8192
+#define ENTRY_BYTES 1024
+
 #define MICROS_PER_SECOND 1000000
 #define NANOS_PER_MICRO 1000
 
@@ -36,7 +41,7 @@ bool api_get_transaction_start(struct api_exchange *exchange, const ProtobufCMes
                                          BASE_TEXT(TRANSACTION_ID_RULE));
     }
     exchange->found = lookup;
-    return api_exchange_read(exchange);
+    return api_exchange_read(exchange, TRANSACTION_BYTES);
 }
 
 enum store_fault api_get_transaction_read(struct api_exchange *exchange, struct store *store)
@@ -189,7 +194,7 @@ bool api_list_entries_start(struct api_exchange *exchange, const ProtobufCMessag
     if (walk->query.kind_numbers == 0 || filter->start_time_us >= filter->end_time_us) {
         return false;
     }
-    return api_exchange_read(exchange);
+    return api_exchange_read(exchange, walk->query.limit * ENTRY_BYTES);
 }
 
 enum store_fault api_list_entries_read(struct api_exchange *exchange, struct store *store)

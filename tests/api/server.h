@@ -41,6 +41,7 @@ struct wire_request *server_request(struct server *server, enum wire_form form, 
 struct answer {
     enum wire_form form;
     struct wire_reply reply; /* copied into the server's arena */
+    size_t held_bytes;       /* what the exchange was held to be when it had begun */
 };
 
 /* Sends, steps until it is answered, and takes the answer. */

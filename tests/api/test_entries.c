@@ -59,6 +59,41 @@ static void page_sizes_are_50_by_default_and_cut_to_1000(void **state)
     server_close(&server);
 }
 
+/* Many small requests for large answers must not be taken before the budget has room for these. */
+static void a_read_is_held_to_be_as_large_as_its_answer_from_the_beginning(void **state)
+{
+    (void)state;
+    struct server server;
+    server_open(&server, 0);
+    fill_history(&server, 1000);
+    struct base_writer accounts = {NULL, 0, 0};
+    base_write_bytes(&accounts, base_bytes_of(BASE_TEXT("{\"accountIds\":[\"alice\"")));
+    for (int i = 1; i < BASE_BATCH_GET_MAX; i++) {
+        base_write_bytes(&accounts, base_bytes_of(BASE_TEXT(",\"bob\"")));
+    }
+    base_write_bytes(&accounts, base_bytes_of(BASE_TEXT("]}")));
+    base_write_u8(&accounts, '\0');
+    const struct {
+        const char *method;
+        const char *request;
+    } rows[] = {
+        {"ListEntries", "{\"accountId\":\"alice\",\"pageSize\":1000}"},
+        {"BatchGetBalances", (const char *)accounts.bytes},
+        {"GetBalance", "{\"accountId\":\"alice\"}"},
+        {"GetTransaction", "{\"transactionId\":\"t1\"}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int form = WIRE_GRPC; form <= WIRE_HTTP; form++) {
+            struct answer answer =
+                server_call(&server, (enum wire_form)form, rows[i].method, rows[i].request);
+            assert_true(answer.reply.body.length > 0);
+            assert_true(answer.held_bytes >= answer.reply.body.length);
+        }
+    }
+    base_writer_release(&accounts);
+    server_close(&server);
+}
+
 /* Whether entry number `i` of fill_history meets the row's filter. */
 static bool all(int i)
 {
@@ -199,6 +234,7 @@ static void a_page_token_goes_with_its_filters_and_any_page_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_read_is_held_to_be_as_large_as_its_answer_from_the_beginning),
         cmocka_unit_test(page_sizes_are_50_by_default_and_cut_to_1000),
         cmocka_unit_test(a_walk_meets_every_entry_of_its_filter_once),
         cmocka_unit_test(a_filter_that_nothing_can_meet_asks_no_store),
