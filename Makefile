@@ -14,7 +14,7 @@ CMAKE_FLAGS = -G Ninja -Wno-dev
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
-	@cmake --build build/release
+	@cmake --build build/release --target zandaka
 
 run: build
 	build/release/zandaka serve

@@ -4,6 +4,9 @@ again and again, end on the bank's own balance for each of its 926 accounts.
 
     scripts/demo.py build/release/zandaka
 """
+import csv
+import http.client
+import json
 import pathlib
 import re
 import shutil
@@ -46,7 +49,7 @@ class Demo:
         return subprocess.Popen(
             [self.binary, "import", str(FILE), "--server", self.address, "--kind", "money",
              "--amount-column", "amount_minor", "--balance-column", "balance_after_minor",
-             "--timeout", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             "--timeout", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def recorded(self):
         """How many transactions the store has, by verify: the server must be stopped."""
@@ -54,17 +57,30 @@ class Demo:
                                   capture_output=True, text=True)
         if verified.returncode != 0:
             sys.exit(f"verify found:\n{verified.stdout}{verified.stderr}")
-        return int(re.search(r"(\d+)\D*transactions|transactions\D*(\d+)",
-                             verified.stdout.replace(",", "")).group(0).strip("transactions: \t"))
+        return int(re.search(r"^transactions: (\d+)", verified.stdout, re.MULTILINE)[1])
+
+    def is_recorded(self, transaction_id):
+        host, port = self.address.rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection.request("POST", "/zandaka.v1.BalanceService/GetTransaction",
+                           json.dumps({"transactionId": transaction_id}),
+                           {"content-type": "application/json"})
+        status = connection.getresponse().status
+        connection.close()
+        return status == 200
 
     def import_with_kills(self):
-        """Each round lets the import get a little further, then pulls the plug."""
+        """Each round lets the import get about one step further, then pulls the plug."""
+        with open(FILE, newline="") as file:
+            ids = [row["transaction_id"] for row in csv.DictReader(file)]
         for round_number in range(1, KILLS + 1):
             importer = self.importer()
-            time.sleep(0.15)
+            while not self.is_recorded(ids[len(ids) * round_number // (KILLS + 1)]):
+                if importer.poll() is not None:
+                    sys.exit(f"import ended with {importer.returncode}: {importer.stderr.read()}")
             self.kill()
-            importer.wait()
-            print(f"  killed the server in import {round_number} of {KILLS}; "
+            importer.communicate()
+            print(f"  killed the server in import {round_number} of {KILLS}: "
                   f"{self.recorded():,} transactions were durable, and the store is sound",
                   flush=True)
             self.start()

@@ -52,13 +52,19 @@ struct app_config_flags {
     const char *address_file;
 };
 
-/* Flags over environment (ZANDAKA_CONFIG, ZANDAKA_LISTEN, ZANDAKA_STORE) over file over defaults.
+/* Flags over environment (ZANDAKA_CONFIG, ZANDAKA_LISTEN, ZANDAKA_STORE) over file over defaults;
+ * all checked, so that what is given can be served, as far as that can be known without doing it.
  * False: *ret_message says what is wrong, with file and line, in the arena. */
 bool app_config_load(struct base_arena *arena, const struct app_config_flags *flags,
                      struct app_config *ret_config, struct base_text *ret_message) BASE_MUST_USE;
 
 /* Serves until SIGTERM or SIGINT; drains; gives the exit status. */
 enum app_exit app_serve(const struct app_config *config);
+
+/* Whether a URL names a store that app_store_open knows. False: *ret_message says why, in the
+ * arena. */
+bool app_store_check_url(struct base_text url, struct base_arena *arena,
+                         struct base_text *ret_message) BASE_MUST_USE;
 
 /* Opens the store of a URL. `kinds` NULL: only to read, whatever kinds it has served. NULL:
  * *ret_message says why, in the arena; *ret_exit is the status to end with. */

@@ -5,89 +5,99 @@
 
 #include <string.h>
 
-/* What opening works with. */
-struct opening {
-    struct base_text url;
-    struct base_text rest; /* of the URL, behind the scheme */
-    const struct ledger_kinds *kinds;
-    struct base_arena *arena;
-    struct base_text *ret_message;
-    enum app_exit *ret_exit;
+/* Why the rest of a URL, behind its scheme, names no store; NULL: it does. */
+static const char *check_memory(struct base_text rest)
+{
+    return rest.length == 0 ? NULL : "`memory:` stands alone, since it is kept nowhere";
+}
+
+static const char *check_rocksdb(struct base_text rest)
+{
+    bool sound = rest.length > 0 && memchr(rest.bytes, '\0', rest.length) == NULL;
+    return sound ? NULL : "`rocksdb:` needs a directory: `rocksdb:DIRECTORY`";
+}
+
+static const char *check_database(struct base_text rest)
+{
+    (void)rest;
+    return "this version of zandaka has no such backend; it has `rocksdb:DIRECTORY` and `memory:`";
+}
+
+static struct store *open_memory(struct base_text rest, const struct ledger_kinds *kinds,
+                                 struct base_arena *arena, struct base_text *ret_message)
+{
+    (void)rest;
+    (void)arena;
+    if (kinds == NULL) {
+        *ret_message =
+            BASE_TEXT("the store `memory:` lives and ends with the server that holds it, "
+                      "so there is nothing to read: name a `rocksdb:DIRECTORY`");
+        return NULL;
+    }
+    return store_memory_open(kinds);
+}
+
+static struct store *open_rocksdb(struct base_text rest, const struct ledger_kinds *kinds,
+                                  struct base_arena *arena, struct base_text *ret_message)
+{
+    struct base_text directory = base_arena_text(arena, rest);
+    struct store_rocksdb_options options = store_rocksdb_defaults(directory.bytes, kinds);
+    return store_rocksdb_open(&options, arena, ret_message);
+}
+
+static const struct backend {
+    const char *scheme;
+    const char *(*check)(struct base_text rest);
+    struct store *(*open)(struct base_text rest, const struct ledger_kinds *kinds,
+                          struct base_arena *arena, struct base_text *ret_message);
+} backends[] = {
+    {"rocksdb:", check_rocksdb, open_rocksdb}, {"memory:", check_memory, open_memory},
+    {"postgres:", check_database, NULL},       {"postgresql:", check_database, NULL},
+    {"spanner:", check_database, NULL},
 };
 
-static struct store *refuse(const struct opening *opening, enum app_exit exit_status,
-                            struct base_text message)
+/* The backend that a URL names, with the rest of the URL. NULL: *ret_message says why. */
+static const struct backend *find_backend(struct base_text url, struct base_arena *arena,
+                                          struct base_text *ret_rest, struct base_text *ret_message)
 {
-    *opening->ret_message = message;
-    *opening->ret_exit = exit_status;
+    const char *why = "it is `rocksdb:DIRECTORY` or `memory:`";
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        struct base_text scheme = base_text_of(backends[i].scheme);
+        if (!base_text_starts_with(url, scheme)) {
+            continue;
+        }
+        struct base_text rest = {url.bytes + scheme.length, url.length - scheme.length};
+        why = backends[i].check(rest);
+        if (why == NULL) {
+            *ret_rest = rest;
+            return &backends[i];
+        }
+        break;
+    }
+    *ret_message = base_arena_print(arena, "`%.*s` names no store: %s", BASE_TEXT_ARGS(url), why);
     return NULL;
 }
 
-static struct store *open_memory(const struct opening *opening)
+bool app_store_check_url(struct base_text url, struct base_arena *arena,
+                         struct base_text *ret_message)
 {
-    if (opening->rest.length > 0) {
-        return refuse(opening, APP_EXIT_USAGE,
-                      base_arena_print(opening->arena,
-                                       "the store `%.*s`: `memory:` stands alone, since it is kept "
-                                       "nowhere",
-                                       BASE_TEXT_ARGS(opening->url)));
-    }
-    if (opening->kinds == NULL) {
-        return refuse(opening, APP_EXIT_USAGE,
-                      BASE_TEXT("the store `memory:` lives and ends with the server that holds it, "
-                                "so there is nothing to read: name a `rocksdb:DIRECTORY`"));
-    }
-    return store_memory_open(opening->kinds);
+    struct base_text rest;
+    return find_backend(url, arena, &rest, ret_message) != NULL;
 }
-
-static struct store *open_rocksdb(const struct opening *opening)
-{
-    if (opening->rest.length == 0 ||
-        memchr(opening->rest.bytes, '\0', opening->rest.length) != NULL) {
-        return refuse(opening, APP_EXIT_USAGE,
-                      BASE_TEXT("the store `rocksdb:` needs a directory: `rocksdb:DIRECTORY`"));
-    }
-    struct base_text directory = base_arena_text(opening->arena, opening->rest);
-    struct store_rocksdb_options options = store_rocksdb_defaults(directory.bytes, opening->kinds);
-    struct base_text message;
-    struct store *store = store_rocksdb_open(&options, opening->arena, &message);
-    return store != NULL ? store : refuse(opening, APP_EXIT_COULD_NOT, message);
-}
-
-static struct store *refuse_database(const struct opening *opening)
-{
-    return refuse(opening, APP_EXIT_USAGE,
-                  base_arena_print(opening->arena,
-                                   "the store `%.*s`: this version of zandaka has no such backend; "
-                                   "it has `rocksdb:DIRECTORY` and `memory:`",
-                                   BASE_TEXT_ARGS(opening->url)));
-}
-
-static const struct {
-    const char *scheme;
-    struct store *(*open)(const struct opening *opening);
-} schemes[] = {
-    {"rocksdb:", open_rocksdb},       {"memory:", open_memory},      {"postgres:", refuse_database},
-    {"postgresql:", refuse_database}, {"spanner:", refuse_database},
-};
 
 struct store *app_store_open(struct base_text url, const struct ledger_kinds *kinds,
                              struct base_arena *arena, struct base_text *ret_message,
                              enum app_exit *ret_exit)
 {
-    struct opening opening = {.url = url, .kinds = kinds, .arena = arena};
-    opening.ret_message = ret_message;
-    opening.ret_exit = ret_exit;
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        struct base_text scheme = base_text_of(schemes[i].scheme);
-        if (base_text_starts_with(url, scheme)) {
-            opening.rest =
-                (struct base_text){url.bytes + scheme.length, url.length - scheme.length};
-            return schemes[i].open(&opening);
-        }
+    struct base_text rest;
+    const struct backend *backend = find_backend(url, arena, &rest, ret_message);
+    if (backend == NULL) {
+        *ret_exit = APP_EXIT_USAGE;
+        return NULL;
     }
-    return refuse(&opening, APP_EXIT_USAGE,
-                  base_arena_print(arena,
-                                   "`%.*s` names no store: it is `rocksdb:DIRECTORY` or `memory:`",
-                                   BASE_TEXT_ARGS(url)));
+    struct store *store = backend->open(rest, kinds, arena, ret_message);
+    if (store == NULL) {
+        *ret_exit = backend->open == open_memory ? APP_EXIT_USAGE : APP_EXIT_COULD_NOT;
+    }
+    return store;
 }

@@ -228,6 +228,7 @@ static void take_value(struct config_file *file, enum key key, struct base_text 
     uint16_t port;
     switch (key) {
     case KEY_LISTEN:
+        /* Checked here too, since here the line is known. */
         if (!net_split_address(value, &host, &port)) {
             fail(file, base_arena_print(file->arena, "listen is HOST:PORT, not `%.*s`",
                                         BASE_TEXT_ARGS(value)));
@@ -326,6 +327,29 @@ static void add_default_kinds(struct ledger_kinds *kinds)
     }
 }
 
+/* Without authentication, whoever reaches the port may move money. */
+static bool check_listen(struct base_arena *arena, struct base_text listen,
+                         struct base_text *ret_message)
+{
+    struct base_text host;
+    uint16_t port;
+    if (!net_split_address(listen, &host, &port)) {
+        *ret_message = base_arena_print(
+            arena, "cannot listen on `%.*s`: it is not HOST:PORT, such as " APP_DEFAULT_LISTEN,
+            BASE_TEXT_ARGS(listen));
+        return false;
+    }
+    if (!net_is_loopback(listen)) {
+        *ret_message = base_arena_print(
+            arena,
+            "will not listen on %.*s: there is no authentication, so only loopback "
+            "addresses are allowed, such as " APP_DEFAULT_LISTEN,
+            BASE_TEXT_ARGS(listen));
+        return false;
+    }
+    return true;
+}
+
 bool app_config_load(struct base_arena *arena, const struct app_config_flags *flags,
                      struct app_config *ret_config, struct base_text *ret_message)
 {
@@ -338,14 +362,6 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
     const char *listen = first_given(flags->listen, "ZANDAKA_LISTEN");
     if (listen != NULL) {
         config.listen = base_arena_text(arena, base_text_of(listen));
-        struct base_text host;
-        uint16_t port;
-        if (!net_split_address(config.listen, &host, &port)) {
-            *ret_message =
-                base_arena_print(arena, "%s: `%s` is not HOST:PORT",
-                                 flags->listen != NULL ? "--listen" : "ZANDAKA_LISTEN", listen);
-            return false;
-        }
     }
     const char *store_url = first_given(flags->store_url, "ZANDAKA_STORE");
     if (store_url != NULL) {
@@ -356,6 +372,10 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
     }
     if (config.kinds.n_kinds == 0) {
         add_default_kinds(&config.kinds);
+    }
+    if (!check_listen(arena, config.listen, ret_message) ||
+        !app_store_check_url(config.store_url, arena, ret_message)) {
+        return false;
     }
     *ret_config = config;
     return true;

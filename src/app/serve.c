@@ -152,14 +152,6 @@ enum app_exit app_serve(const struct app_config *config)
     struct base_text message;
     enum app_exit status = APP_EXIT_COULD_NOT;
     sigset_t signals = block_signals();
-    if (!net_is_loopback(config->listen)) {
-        base_log(BASE_LOG_ERROR,
-                 "will not listen on %.*s: there is no authentication, so only loopback addresses "
-                 "are allowed, such as " APP_DEFAULT_LISTEN,
-                 BASE_TEXT_ARGS(config->listen));
-        base_arena_release(&arena);
-        return APP_EXIT_USAGE;
-    }
     unsigned connections_max;
     if (!app_open_files_allow(BASE_CONNECTIONS_MAX, &arena, &connections_max, &message)) {
         base_log(BASE_LOG_ERROR, "%.*s", BASE_TEXT_ARGS(message));

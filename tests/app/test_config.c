@@ -178,7 +178,7 @@ static void there_may_be_64_kinds_and_no_more(void **state)
 static void flags_win_over_environment_over_file(void **state)
 {
     (void)state;
-    static const char text[] = "[server]\nlisten = 127.0.0.1:1\n[store]\nurl = memory:file\n";
+    static const char text[] = "[server]\nlisten = 127.0.0.1:1\n[store]\nurl = rocksdb:file\n";
     struct base_arena arena = BASE_ARENA_EMPTY;
     const char *path = write_file(&arena, text, sizeof text - 1);
     struct app_config config;
@@ -187,31 +187,58 @@ static void flags_win_over_environment_over_file(void **state)
     assert_int_equal(setenv("ZANDAKA_CONFIG", path, 1), 0);
     assert_true(app_config_load(&arena, &flags, &config, &message));
     assert_string_equal(config.listen.bytes, "127.0.0.1:1");
-    assert_string_equal(config.store_url.bytes, "memory:file");
+    assert_string_equal(config.store_url.bytes, "rocksdb:file");
 
     assert_int_equal(setenv("ZANDAKA_LISTEN", "127.0.0.1:2", 1), 0);
-    assert_int_equal(setenv("ZANDAKA_STORE", "memory:environment", 1), 0);
+    assert_int_equal(setenv("ZANDAKA_STORE", "rocksdb:environment", 1), 0);
     assert_true(app_config_load(&arena, &flags, &config, &message));
     assert_string_equal(config.listen.bytes, "127.0.0.1:2");
-    assert_string_equal(config.store_url.bytes, "memory:environment");
+    assert_string_equal(config.store_url.bytes, "rocksdb:environment");
 
-    flags = (struct app_config_flags){NULL, "127.0.0.1:3", "memory:flag", "address"};
+    flags = (struct app_config_flags){NULL, "127.0.0.1:3", "rocksdb:flag", "address"};
     assert_true(app_config_load(&arena, &flags, &config, &message));
     assert_string_equal(config.listen.bytes, "127.0.0.1:3");
-    assert_string_equal(config.store_url.bytes, "memory:flag");
+    assert_string_equal(config.store_url.bytes, "rocksdb:flag");
     assert_string_equal(config.address_file.bytes, "address");
 
     flags.config_file = "/nowhere/zandaka.ini";
     assert_false(app_config_load(&arena, &flags, &config, &message));
     assert_string_equal(message.bytes,
                         "cannot read /nowhere/zandaka.ini: No such file or directory");
-    flags = (struct app_config_flags){.listen = "here"};
-    assert_false(app_config_load(&arena, &flags, &config, &message));
-    assert_string_equal(message.bytes, "--listen: `here` is not HOST:PORT");
-
     assert_int_equal(
         unsetenv("ZANDAKA_CONFIG") + unsetenv("ZANDAKA_LISTEN") + unsetenv("ZANDAKA_STORE"), 0);
     assert_int_equal(unlink(path), 0);
+    base_arena_release(&arena);
+}
+
+static void what_cannot_be_served_is_told_before_anything_is_opened(void **state)
+{
+    (void)state;
+    static const struct {
+        struct app_config_flags flags;
+        const char *message; /* NULL: it can be */
+    } rows[] = {
+        {{.listen = "here"}, "cannot listen on `here`: it is not HOST:PORT"},
+        {{.listen = "0.0.0.0:8630"}, "will not listen on 0.0.0.0:8630: there is no authentication"},
+        {{.listen = "[::]:8630"}, "will not listen on [::]:8630"},
+        {{.listen = "[::1]:0"}, NULL},
+        {{.listen = "127.0.0.2:65535"}, NULL},
+        {{.store_url = "memory:"}, NULL},
+        {{.store_url = "memory:x"}, "`memory:x` names no store: `memory:` stands alone"},
+        {{.store_url = "rocksdb:"}, "`rocksdb:` names no store: `rocksdb:` needs a directory"},
+        {{.store_url = "data"}, "`data` names no store: it is `rocksdb:DIRECTORY` or `memory:`"},
+        {{.store_url = "postgres://u@h/d"}, "this version of zandaka has no such backend"},
+    };
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct app_config config;
+        struct base_text message = BASE_TEXT("");
+        bool sound = app_config_load(&arena, &rows[i].flags, &config, &message);
+        assert_int_equal(sound, rows[i].message == NULL);
+        if (!sound && strstr(message.bytes, rows[i].message) == NULL) {
+            fail_msg("row %zu says: %s", i, message.bytes);
+        }
+    }
     base_arena_release(&arena);
 }
 
@@ -223,6 +250,7 @@ int main(void)
         cmocka_unit_test(every_slip_is_an_error_that_names_its_line),
         cmocka_unit_test(there_may_be_64_kinds_and_no_more),
         cmocka_unit_test(flags_win_over_environment_over_file),
+        cmocka_unit_test(what_cannot_be_served_is_told_before_anything_is_opened),
     };
     return cmocka_run_group_tests_name("app config", tests, NULL, NULL);
 }

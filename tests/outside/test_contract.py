@@ -2,6 +2,8 @@
 """The promises of docs/contract.md, seen from outside: the real binary, called as any client does,
 by JSON over HTTP/1.1 and by grpcio."""
 import concurrent.futures
+import json
+import socket
 import threading
 import unittest
 
@@ -52,8 +54,8 @@ class Contract(unittest.TestCase):
 
     def test_3_3_no_business_check_runs_on_a_replay(self):
         self.server.call("Add", add("t1", points=100))
-        first = self.server.post("Consume", str(add("t2", points=100)).replace("'", '"').encode())
-        again = self.server.post("Consume", str(add("t2", points=100)).replace("'", '"').encode())
+        first = self.server.post("Consume", json.dumps(add("t2", points=100)).encode())
+        again = self.server.post("Consume", json.dumps(add("t2", points=100)).encode())
         self.assertEqual(self.server.balance("alice"), 0)
         self.assertEqual((first[0], first[2]), (again[0], again[2]))
         self.assertNotIn("zandaka-replayed", first[1])
@@ -230,6 +232,32 @@ class Contract(unittest.TestCase):
         self.assertEqual([each["details"][0]["reason"] for each in refused],
                          ["BALANCE_LIMIT_EXCEEDED"])
         self.assertEqual(self.server.balance("alice", "money"), 9223 * 10**15)
+
+    def test_3_11_what_was_handed_over_finishes_without_its_caller(self):
+        host, port = self.server.address.rsplit(":", 1)
+        for i in range(20):
+            body = json.dumps(add(f"left-{i}", points=1)).encode()
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(b"POST /zandaka.v1.BalanceService/Add HTTP/1.1\r\nhost: x\r\n"
+                                   b"content-type: application/json\r\ncontent-length: "
+                                   + str(len(body)).encode() + b"\r\n\r\n" + body)
+            # Whether the server had it before the caller was gone is a race. The fence settles it.
+            fenced, _, _ = self.server.call("Cancel", {"transactionId": f"left-{i}"})
+            status, _, found = self.server.call("GetTransaction", {"transactionId": f"left-{i}"})
+            self.assertEqual(status, 200)
+            self.assertEqual(found["state"],
+                             "STATE_CANCELLED" if fenced == 200 else "STATE_SUCCEEDED")
+        _, _, history = self.server.call("ListEntries", {"accountId": "alice"})
+        self.assertEqual(self.server.balance("alice"), len(history.get("entries", [])))
+
+    def test_3_13_an_account_s_history_is_in_order_of_time(self):
+        for i in range(20):
+            self.server.call("Add", add(f"t{i}", points=1))
+        _, _, history = self.server.call("ListEntries", {"accountId": "alice"})
+        times = [each["createTime"] for each in history["entries"]]
+        self.assertEqual(times, sorted(times, reverse=True))
+        self.assertEqual([int(each["sequence"]) for each in history["entries"]],
+                         list(range(20, 0, -1)))
 
     def test_3_12_a_success_survives_the_plug(self):
         for i in range(5):
