@@ -219,9 +219,11 @@ static bool take_counted_body(struct http1 *session, struct base_bytes *bytes)
 {
     uint64_t missing = session->head.content_length - session->body_received;
     size_t taken = bytes->length < missing ? bytes->length : (size_t)missing;
-    keep_body(session, (struct base_bytes){bytes->bytes, taken});
-    bytes->bytes += taken;
-    bytes->length -= taken;
+    if (taken > 0) {
+        keep_body(session, (struct base_bytes){bytes->bytes, taken});
+        bytes->bytes += taken;
+        bytes->length -= taken;
+    }
     if (taken == missing || discarded_enough(session)) {
         hand_up(session);
         return true;
