@@ -321,15 +321,17 @@ class GrpcWire(Wire):
 
     def test_cancelled_calls_leave_the_channel_usable(self):
         send = self.grpc.method("Add")
-        for i in range(3000):
-            call = send.future(self.add_request(f"c-{i}"), timeout=30)
+        calls = [send.future(self.add_request(f"c-{i}"), timeout=60) for i in range(3000)]
+        for i, call in enumerate(calls):
             if i % 3:
                 call.cancel()
-        self.grpc.add("after", "other", points=1)
+        kept = {call.code() for i, call in enumerate(calls) if i % 3 == 0}
+        self.assertEqual(kept, {self.Code.OK}, {call.details() for call in calls[::3]})
         done = 0
         for i in range(3000):
             try:
                 self.grpc.call("Cancel", self.grpc.messages.CancelRequest(transaction_id=f"c-{i}"))
+                self.assertNotEqual(i % 3, 0)
             except self.grpc.grpc.RpcError as error:
                 self.assertEqual(error.code(), self.Code.FAILED_PRECONDITION)
                 done += 1
