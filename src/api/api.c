@@ -193,6 +193,7 @@ static void read_done(struct service_read *read, enum base_reason reason)
 bool api_exchange_read(struct api_exchange *exchange, size_t answer_bytes)
 {
     exchange->read = (struct service_read){
+        .caller = exchange->caller,
         .run = read_run,
         .done = read_done,
         .deadline_mono_ns = exchange->deadline_mono_ns,

@@ -5,25 +5,32 @@ bool service_reads_push(struct service_reads *reads, struct service_read *read)
     if (reads->n_reads == BASE_READ_QUEUE_MAX) {
         return false;
     }
+    struct service_read_line *line = &reads->lines[read->caller % SERVICE_READ_LINES];
     read->next = NULL;
-    if (reads->first == NULL) {
-        reads->first = read;
+    if (line->first == NULL) {
+        line->first = read;
     } else {
-        reads->last->next = read;
+        line->last->next = read;
     }
-    reads->last = read;
+    line->last = read;
     reads->n_reads++;
     return true;
 }
 
 struct service_read *service_reads_take(struct service_reads *reads)
 {
-    struct service_read *read = reads->first;
-    if (read != NULL) {
-        reads->first = read->next;
-        reads->n_reads--;
-        read->next = NULL;
+    if (reads->n_reads == 0) {
+        return NULL;
     }
+    struct service_read_line *line;
+    do {
+        line = &reads->lines[reads->turn];
+        reads->turn = (reads->turn + 1) % SERVICE_READ_LINES;
+    } while (line->first == NULL);
+    struct service_read *read = line->first;
+    line->first = read->next;
+    reads->n_reads--;
+    read->next = NULL;
     return read;
 }
 

@@ -69,6 +69,7 @@ struct service_read {
     void (*done)(struct service_read *read, enum base_reason reason);
     int64_t deadline_mono_ns;
     void *context;
+    uint64_t caller;           /* reads of one caller stand in one line; lines are served in turn */
     struct service_read *next; /* the service's own */
 };
 

@@ -188,8 +188,10 @@ static void done_counted(struct service_read *read, enum base_reason reason)
 
 static void read_make(struct counted_read *counted, int64_t deadline_mono_ns)
 {
-    *counted =
-        (struct counted_read){.read = {run_counted, done_counted, deadline_mono_ns, counted, NULL}};
+    *counted = (struct counted_read){.read = {.run = run_counted,
+                                              .done = done_counted,
+                                              .deadline_mono_ns = deadline_mono_ns,
+                                              .context = counted}};
 }
 
 static void expect_read(const struct counted_read *read, int n_run, int n_done,

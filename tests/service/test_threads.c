@@ -605,10 +605,13 @@ static void reads_do_not_wait_for_a_commit(void **state)
     submit(fixture, &call);
     wait_for_arrival(fixture, 1);
     for (size_t i = 0; i < N_READS; i++) {
-        reads[i] =
-            (struct made_read){.read = {run_read, read_done, BASE_NO_DEADLINE, &reads[i], NULL},
-                               .fixture = fixture,
-                               .found = true};
+        reads[i] = (struct made_read){.read = {.run = run_read,
+                                               .done = read_done,
+                                               .deadline_mono_ns = BASE_NO_DEADLINE,
+                                               .context = &reads[i],
+                                               .caller = i},
+                                      .fixture = fixture,
+                                      .found = true};
         assert_int_equal(service_submit_read(fixture->service, &reads[i].read), BASE_REASON_NONE);
     }
     wait_for_done(fixture, N_READS);
