@@ -67,6 +67,7 @@ static void each_event_tells_its_fault_and_writes_or_does_not(void **state)
         {STORE_FAULTY_COMMIT, STORE_FAULTY_UNAVAILABLE, STORE_UNAVAILABLE, false},
         {STORE_FAULTY_COMMIT, STORE_FAULTY_UNKNOWN_DONE, STORE_UNKNOWN, true},
         {STORE_FAULTY_COMMIT, STORE_FAULTY_UNKNOWN_LOST, STORE_UNKNOWN, false},
+        {STORE_FAULTY_COMMIT, STORE_FAULTY_UNKNOWN_LATE, STORE_UNKNOWN, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct script script = {0};
@@ -162,6 +163,70 @@ a_conflict_of_the_wrapped_store_is_told_though_the_outcome_is_to_be_unknown(void
     store_close(store);
 }
 
+/* Opens a store on which `first` and `second` are on their way. */
+static struct store *open_with_two_late(struct script *script, const char *first,
+                                        const char *second)
+{
+    *script = (struct script){.n_events = 4,
+                              .events = {{STORE_FAULTY_LOAD, STORE_FAULTY_NONE},
+                                         {STORE_FAULTY_COMMIT, STORE_FAULTY_UNKNOWN_LATE},
+                                         {STORE_FAULTY_LOAD, STORE_FAULTY_NONE},
+                                         {STORE_FAULTY_COMMIT, STORE_FAULTY_UNKNOWN_LATE}}};
+    struct store *store = store_faulty_open(store_memory_open(&kinds), next_event, script);
+    assert_int_equal(batch_run_lines(store, NOW_US, 1, &first), STORE_UNKNOWN);
+    assert_int_equal(batch_run_lines(store, NOW_US, 1, &second), STORE_UNKNOWN);
+    return store;
+}
+
+static void late_commits_arrive_in_their_order_and_whole(void **state)
+{
+    (void)state;
+    struct script script;
+    struct store *store =
+        open_with_two_late(&script, "add t1 alice points=5", "add t2 bob points=6");
+    enum store_fault fault = STORE_CORRUPT;
+    assert_false(is_recorded(store, BASE_TEXT("t1")));
+    assert_true(store_faulty_land(store, &fault));
+    assert_int_equal(fault, STORE_OK);
+    assert_true(is_recorded(store, BASE_TEXT("t1")));
+    assert_false(is_recorded(store, BASE_TEXT("t2")));
+    assert_true(store_faulty_land(store, &fault));
+    assert_int_equal(fault, STORE_OK);
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text account_ids[] = {BASE_TEXT("alice"), BASE_TEXT("bob")};
+    struct ledger_account accounts[2];
+    assert_int_equal(store_read_accounts(store, 2, account_ids, &arena, accounts), STORE_OK);
+    assert_int_equal(accounts[0].balances[0].available_minor, 5);
+    assert_int_equal(accounts[1].balances[0].available_minor, 6);
+    fault = STORE_CORRUPT;
+    assert_false(store_faulty_land(store, &fault));
+    assert_int_equal(fault, STORE_CORRUPT);
+    base_arena_release(&arena);
+    store_close(store);
+}
+
+static void a_late_commit_whose_facts_are_gone_writes_nothing(void **state)
+{
+    (void)state;
+    struct script script;
+    struct store *store =
+        open_with_two_late(&script, "add t1 alice points=5", "add t2 alice points=6");
+    enum store_fault fault = STORE_CORRUPT;
+    assert_true(store_faulty_land(store, &fault));
+    assert_int_equal(fault, STORE_OK);
+    assert_true(store_faulty_land(store, &fault));
+    assert_int_equal(fault, STORE_CONFLICT);
+    assert_false(is_recorded(store, BASE_TEXT("t2")));
+    store_close(store);
+}
+
+static void late_commits_that_never_arrive_are_dropped_with_the_store(void **state)
+{
+    (void)state;
+    struct script script;
+    store_close(open_with_two_late(&script, "add t1 alice points=5", "add t2 alice points=6"));
+}
+
 /* --- what the wrapped store sees --- */
 
 /* A store that only counts; nothing but load, commit and abandon is called on it. */
@@ -217,6 +282,7 @@ static void each_load_of_the_wrapped_store_is_followed_by_one_commit_or_abandon(
         {STORE_FAULTY_NONE, STORE_FAULTY_UNKNOWN_LOST, false, 1, 0, 1},
         {STORE_FAULTY_NONE, STORE_FAULTY_CONFLICT, false, 1, 0, 1},
         {STORE_FAULTY_NONE, STORE_FAULTY_UNAVAILABLE, false, 1, 0, 1},
+        {STORE_FAULTY_NONE, STORE_FAULTY_UNKNOWN_LATE, false, 1, 0, 1},
         {STORE_FAULTY_NONE, STORE_FAULTY_NONE, true, 1, 0, 1},
         {STORE_FAULTY_UNAVAILABLE, STORE_FAULTY_NONE, true, 0, 0, 0},
         {STORE_FAULTY_CORRUPT, STORE_FAULTY_NONE, true, 0, 0, 0},
@@ -255,6 +321,9 @@ int main(void)
         cmocka_unit_test(every_read_can_fail_and_then_work_again),
         cmocka_unit_test(
             a_conflict_of_the_wrapped_store_is_told_though_the_outcome_is_to_be_unknown),
+        cmocka_unit_test(late_commits_arrive_in_their_order_and_whole),
+        cmocka_unit_test(a_late_commit_whose_facts_are_gone_writes_nothing),
+        cmocka_unit_test(late_commits_that_never_arrive_are_dropped_with_the_store),
         cmocka_unit_test(each_load_of_the_wrapped_store_is_followed_by_one_commit_or_abandon),
     };
     return cmocka_run_group_tests_name("faulty", tests, NULL, NULL);

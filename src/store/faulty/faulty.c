@@ -4,6 +4,8 @@
  */
 #include "store/faulty/faulty.h"
 
+#include "store/faulty/late.h"
+
 #include <stdlib.h>
 
 struct faulty_store {
@@ -12,6 +14,7 @@ struct faulty_store {
     store_faulty_choose choose;
     void *context;
     bool loaded; /* the wrapped store has a working set that waits for its commit or abandon */
+    struct faulty_late *late;
 };
 
 struct faulty_cursor {
@@ -63,11 +66,14 @@ static enum store_fault faulty_commit(struct store *base, const struct ledger_fa
     /* Corruption is met by loads and reads only. */
     base_assert(event != STORE_FAULTY_CORRUPT);
     bool written = event == STORE_FAULTY_NONE || event == STORE_FAULTY_UNKNOWN_DONE;
+    if (event == STORE_FAULTY_UNKNOWN_LATE) {
+        faulty_late_keep(&store->late, facts);
+    }
     if (!written) {
         faulty_abandon(base, facts);
-        return event == STORE_FAULTY_CONFLICT       ? STORE_CONFLICT
-               : event == STORE_FAULTY_UNKNOWN_LOST ? STORE_UNKNOWN
-                                                    : STORE_UNAVAILABLE;
+        return event == STORE_FAULTY_CONFLICT      ? STORE_CONFLICT
+               : event == STORE_FAULTY_UNAVAILABLE ? STORE_UNAVAILABLE
+                                                   : STORE_UNKNOWN;
     }
     store->loaded = false;
     enum store_fault fault = store_commit(store->wrapped, facts);
@@ -150,8 +156,16 @@ static bool faulty_ready(struct store *base, const char **ret_reason)
 
 static void faulty_close(struct store *base)
 {
-    store_close(((struct faulty_store *)base)->wrapped);
-    free(base);
+    struct faulty_store *store = (struct faulty_store *)base;
+    faulty_late_drop(&store->late);
+    store_close(store->wrapped);
+    free(store);
+}
+
+bool store_faulty_land(struct store *base, enum store_fault *ret_fault)
+{
+    struct faulty_store *store = (struct faulty_store *)base;
+    return faulty_late_land(&store->late, store->wrapped, ret_fault);
 }
 
 struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choose, void *context)

@@ -14,6 +14,8 @@ enum store_faulty_event {
     STORE_FAULTY_UNAVAILABLE,  /* nothing written, STORE_UNAVAILABLE */
     STORE_FAULTY_UNKNOWN_DONE, /* commit: written, but STORE_UNKNOWN is told */
     STORE_FAULTY_UNKNOWN_LOST, /* commit: not written, STORE_UNKNOWN is told */
+    STORE_FAULTY_UNKNOWN_LATE, /* commit: not written yet, STORE_UNKNOWN is told; it arrives with
+                                  store_faulty_land, or never */
     STORE_FAULTY_CORRUPT       /* load and reads: STORE_CORRUPT */
 };
 
@@ -24,5 +26,11 @@ typedef enum store_faulty_event (*store_faulty_choose)(void *context, enum store
 
 /* Takes ownership of `wrapped`: store_close closes both. */
 struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choose, void *context);
+
+/* Lets the oldest of the late commits arrive: what the wrapped store says to it is told to nobody
+ * but the test. It comes beside the loads and commits under way, so the wrapped store must be one
+ * that finds out when facts are no longer true (store.h, 2), such as store/memory. On the thread of
+ * the commits. False: none is on its way, *ret_fault alone. */
+bool store_faulty_land(struct store *store, enum store_fault *ret_fault) BASE_MUST_USE;
 
 #endif
