@@ -29,10 +29,55 @@
  * (RFC 9112, section 9.6). */
 #define LINGER_NS INT64_C(2000000000)
 
-bool net_budget_spent(struct net_server *server)
+/* While the budget is spent, two may still read, or whoever holds much would stop everybody else,
+ * and those that are half received would wait for one another until their time is up:
+ * who holds no more than this, until twice the budget is spent; */
+#define SMALL_HELD_BYTES ((size_t)16384)
+/* and in each loop one that holds more, until it is through: up to this, the largest request with
+ * the room that it grows by. */
+#define FAVOURED_HELD_MAX_BYTES ((size_t)4 * BASE_REQUEST_MAX_BYTES)
+/* How long the favoured one may send nothing before another has its turn. Each turn may add a
+ * request, so beyond one and a half times the budget the turn lasts: the rest is for the small. */
+#define FAVOURED_SILENCE_NS INT64_C(100000000)
+
+/* Bytes in flight beyond the budget. */
+static size_t overdrawn_bytes(const struct net_server *server)
 {
-    return atomic_load_explicit(&server->inflight_bytes, memory_order_relaxed) >
-           server->options.inflight_max_bytes;
+    size_t spent = atomic_load_explicit(&server->inflight_bytes, memory_order_relaxed);
+    size_t max = server->options.inflight_max_bytes;
+    return spent > max ? spent - max : 0;
+}
+
+static bool may_read(struct net_connection *connection)
+{
+    struct net_loop *loop = connection->loop;
+    size_t overdrawn = overdrawn_bytes(loop->server);
+    if (overdrawn == 0 || connection->lingering ||
+        (overdrawn <= loop->server->options.inflight_max_bytes &&
+         connection->charged <= SMALL_HELD_BYTES)) {
+        return true;
+    }
+    if (connection->charged > FAVOURED_HELD_MAX_BYTES) {
+        return false;
+    }
+    if (loop->favoured == NULL) {
+        loop->favoured = connection;
+    }
+    return loop->favoured == connection;
+}
+
+/* Ends the turn of a favoured connection that is through, holds too much, or sends nothing. */
+static void review_favoured(struct net_loop *loop)
+{
+    const struct net_connection *favoured = loop->favoured;
+    if (favoured == NULL) {
+        return;
+    }
+    bool silent = loop->now_ns - favoured->last_read_ns > FAVOURED_SILENCE_NS;
+    if (favoured->charged <= SMALL_HELD_BYTES || favoured->charged > FAVOURED_HELD_MAX_BYTES ||
+        (silent && overdrawn_bytes(loop->server) <= loop->server->options.inflight_max_bytes / 2)) {
+        loop->favoured = NULL;
+    }
 }
 
 void net_server_charge(struct net_server *server, int64_t bytes)
@@ -92,6 +137,9 @@ static void close_connection(struct net_connection *connection)
     if (connection->paused) {
         loop->n_paused--;
     }
+    if (loop->favoured == connection) {
+        loop->favoured = NULL;
+    }
     (void)close(connection->fd);
     free(connection->unsent_memory);
     if (connection->previous != NULL) {
@@ -126,9 +174,11 @@ static void pause_reading(struct net_connection *connection)
     }
 }
 
+/* Those that may not read after all pause again, once they have something to read. */
 static void resume_reading(struct net_loop *loop)
 {
-    if (loop->n_paused == 0 || net_budget_spent(loop->server)) {
+    review_favoured(loop);
+    if (loop->n_paused == 0 || (loop->favoured != NULL && overdrawn_bytes(loop->server) > 0)) {
         return;
     }
     for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
@@ -143,7 +193,7 @@ static void resume_reading(struct net_loop *loop)
 static void read_connection(struct net_connection *connection)
 {
     struct net_loop *loop = connection->loop;
-    if (!connection->lingering && net_budget_spent(loop->server)) {
+    if (!may_read(connection)) {
         pause_reading(connection);
         return;
     }
@@ -241,6 +291,10 @@ static void flush_connection(struct net_connection *connection)
         }
     }
     charge_connection(connection);
+    if (connection->paused && connection->charged <= SMALL_HELD_BYTES) {
+        connection->paused = false;
+        connection->loop->n_paused--;
+    }
     if (connection->unsent_memory == NULL &&
         (connection->closing || handler->finished(connection->session))) {
         end_connection(connection);

@@ -43,8 +43,9 @@ struct net_loop {
     struct net_connection *woken;
     struct net_connection *dead;
     unsigned n_paused;
-    int64_t now_ns;        /* of this round */
-    int64_t next_tick_ns;  /* when the connections are asked next whether they go on */
+    struct net_connection *favoured; /* may read on although it holds much; NULL: nobody */
+    int64_t now_ns;                  /* of this round */
+    int64_t next_tick_ns;            /* when the connections are asked next whether they go on */
     bool accepting;        /* only the first loop: whether the listening socket is watched */
     bool draining;         /* no connection is taken any more */
     uint8_t *read_buffer;  /* BASE_READ_BUFFER_BYTES */
@@ -71,8 +72,6 @@ void *net_loop_run(void *loop);
 void net_loop_adopt(struct net_loop *loop, int fd);
 /* Stops accepting and tells every connection's session. On the loop's thread. */
 void net_loop_drain(struct net_loop *loop, bool last);
-/* Whether nothing more may be read. */
-bool net_budget_spent(struct net_server *server);
 /* Closes every connection of a loop whose thread has ended, and frees its memory. */
 void net_loop_release(struct net_loop *loop);
 /* Runs what is in the mailbox, oldest first. */

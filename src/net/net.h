@@ -4,8 +4,9 @@
  * connection and its session are touched by its loop's thread only. Other threads reach a loop by
  * net_post.
  *
- * One budget counts the bytes in flight over all connections; while it is spent, nothing more is
- * read. What was begun ends by time: tick closes what makes no progress.
+ * One budget counts the bytes in flight over all connections. While it is spent, only connections
+ * that hold little are read from, and in each loop one that holds more, so that what was begun
+ * comes to its end one after another. What makes no progress ends by time: tick closes it.
  */
 #ifndef ZANDAKA_NET_H
 #define ZANDAKA_NET_H

@@ -1,10 +1,11 @@
 /*
  * net: what a client sends reaches the handler, what the handler says reaches the client, and
- * nothing is read while the budget is spent. Real sockets on loopback.
+ * little is read while the budget is spent. Real sockets on loopback.
  */
 #include "net/net.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,12 +19,14 @@
 
 #include <cmocka.h>
 
-/* A handler that echoes. While its fixture is `holding` it keeps what comes; `close` makes it end
- * the session after what it has to say. */
+/* A handler that echoes. While its fixture is `holding` it keeps what comes, and so it does from a
+ * read that begins with `(` to one that ends with `)`; `close` makes it end the session after what
+ * it has to say. */
 struct echo {
     struct net_connection *connection;
     struct base_writer waiting; /* what is to be sent */
     size_t sent;
+    bool half;
     bool ended;
     bool draining;
 };
@@ -34,6 +37,7 @@ struct fixture {
     atomic_int n_open;
     atomic_int n_drained;
     atomic_bool holding;           /* nothing is produced */
+    atomic_size_t n_received;      /* bytes */
     _Atomic(struct echo *) latest; /* of the last connection */
 };
 
@@ -53,6 +57,11 @@ static bool echo_received(void *session, struct base_bytes bytes)
 {
     struct echo *echo = session;
     base_write_bytes(&echo->waiting, bytes);
+    if (bytes.length > 0) {
+        echo->half = echo->half || bytes.bytes[0] == '(';
+        echo->half = echo->half && bytes.bytes[bytes.length - 1] != ')';
+    }
+    atomic_fetch_add(&fixture_of->n_received, bytes.length);
     if (base_text_equal(base_text_from(bytes), BASE_TEXT("close"))) {
         echo->ended = true;
     }
@@ -62,7 +71,7 @@ static bool echo_received(void *session, struct base_bytes bytes)
 static size_t echo_produce(void *session, uint8_t *buffer, size_t capacity)
 {
     struct echo *echo = session;
-    if (atomic_load(&fixture_of->holding)) {
+    if (atomic_load(&fixture_of->holding) || echo->half) {
         return 0;
     }
     size_t length = echo->waiting.length - echo->sent;
@@ -267,10 +276,10 @@ static void release_output(struct net_message *message)
     (void)pthread_mutex_unlock(&release->lock);
 }
 
-/* The budget is 100,000 bytes; with all answers held back, far less than what the client offers may
- * be taken. What a socket's buffers hold is the kernel's, so the client's socket tells when the
- * server stopped reading: it takes nothing more. */
-static void nothing_is_read_while_the_budget_is_spent(void **state)
+/* The budget is 100,000 bytes, and a favoured connection may hold 16 MiB; with all answers held
+ * back, far less than what the client offers may be taken. What a socket's buffers hold is the
+ * kernel's, so the client's socket tells when the server stopped reading: it takes nothing more. */
+static void a_connection_that_holds_much_is_not_read_for_ever(void **state)
 {
     struct fixture *fixture = *state;
     atomic_store(&fixture->holding, true);
@@ -306,6 +315,67 @@ static void nothing_is_read_while_the_budget_is_spent(void **state)
     assert_int_equal(receive_all(fd, back, offered), offered);
     free(back);
     (void)close(fd);
+}
+
+static void must_answer_within_a_while(int fd)
+{
+    struct timeval patience = {.tv_sec = 10};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+}
+
+static void who_holds_little_is_answered_while_the_budget_is_spent(void **state)
+{
+    struct fixture *fixture = *state;
+    static char block[20001];
+    memset(block, 'x', sizeof block);
+    block[0] = '(';
+    int fds[6];
+    for (size_t i = 0; i < 6; i++) {
+        fds[i] = dial(fixture);
+        send_all(fds[i], block, sizeof block);
+    }
+    while (atomic_load(&fixture->n_received) <= 100000) {
+        (void)sched_yield();
+    }
+    int quiet = dial(fixture);
+    must_answer_within_a_while(quiet);
+    for (size_t i = 0; i < 20; i++) {
+        char back[5];
+        send_all(quiet, "quiet", 5);
+        assert_int_equal(receive_all(quiet, back, 5), 5);
+        assert_memory_equal(back, "quiet", 5);
+    }
+    (void)close(quiet);
+    for (size_t i = 0; i < 6; i++) {
+        (void)close(fds[i]);
+    }
+}
+
+/* Each is larger than the budget, and all are on their way before any is whole. */
+static void requests_that_are_beyond_the_budget_together_all_end(void **state)
+{
+    struct fixture *fixture = *state;
+    static char block[150000];
+    static char back[sizeof block];
+    memset(block, 'x', sizeof block);
+    block[0] = '(';
+    block[sizeof block - 1] = ')';
+    int fds[8];
+    for (size_t i = 0; i < 8; i++) {
+        fds[i] = dial(fixture);
+        must_answer_within_a_while(fds[i]);
+        send_all(fds[i], block, sizeof block / 2);
+    }
+    while (atomic_load(&fixture->n_received) <= 100000) {
+        (void)sched_yield();
+    }
+    for (size_t i = 0; i < 8; i++) {
+        send_all(fds[i], block + sizeof block / 2, sizeof block / 2);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(receive_all(fds[i], back, sizeof back), sizeof back);
+        (void)close(fds[i]);
+    }
 }
 
 static void a_connection_beyond_the_limit_is_closed_and_the_others_live(void **state)
@@ -414,7 +484,9 @@ int main(void)
         WITH_FIXTURE(what_is_sent_comes_back_on_every_connection),
         WITH_FIXTURE(more_than_the_socket_takes_arrives_whole_and_in_order),
         WITH_FIXTURE(a_session_that_ends_says_its_last_word),
-        WITH_FIXTURE(nothing_is_read_while_the_budget_is_spent),
+        WITH_FIXTURE(a_connection_that_holds_much_is_not_read_for_ever),
+        WITH_FIXTURE(who_holds_little_is_answered_while_the_budget_is_spent),
+        WITH_FIXTURE(requests_that_are_beyond_the_budget_together_all_end),
         WITH_FIXTURE(a_connection_beyond_the_limit_is_closed_and_the_others_live),
         WITH_FIXTURE(a_drain_tells_every_session_and_waits_for_it),
         WITH_FIXTURE(a_taken_port_is_told),

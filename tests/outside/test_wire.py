@@ -2,6 +2,7 @@
 """What comes over the wire and should not: garbage, half requests, smuggled ones; and gRPC as
 grpcio speaks it: deadlines, cancellation, sizes, compression, hand-made messages. Through all of it a
 quiet connection gets its answers, and the server neither ends nor grows."""
+import concurrent.futures
 import http.client
 import os
 import random
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import shutil
 import struct
+import threading
 import unittest
 
 from server import SERVICE, Grpc, Server
@@ -251,6 +253,27 @@ class Garbage(Wire):
                 pass  # it takes no more: the answers wait to be read first
         self.assertUnharmed()
         self.assertLess(self.memory_bytes() - before, 50 * (6 << 20))
+
+    def test_uploads_beyond_the_budget_hold_nobody_up_and_all_end(self):
+        body = b'{"accountId":"a"}'.ljust(4 << 20)
+        request = (f"POST {SERVICE}GetBalance HTTP/1.1\r\nhost: x\r\ncontent-type: application/json"
+                   f"\r\ncontent-length: {len(body)}\r\n\r\n").encode() + body
+        connections = [self.connect() for _ in range(80)]  # more than the budget of 256 MiB
+        half_sent = threading.Barrier(len(connections) + 1)
+
+        def upload(connection):
+            connection.sendall(request[:len(request) // 8])
+            half_sent.wait()
+            connection.sendall(request[len(request) // 8:])
+            return connection.recv(1000)
+        with concurrent.futures.ThreadPoolExecutor(len(connections)) as pool:
+            answers = [pool.submit(upload, connection) for connection in connections]
+            half_sent.wait()
+            while not all(answer.done() for answer in answers):
+                self.assertQuietIsAnswered()
+            for answer in answers:
+                self.assertTrue(answer.result().startswith(b"HTTP/1.1 200 "), answer.result())
+        self.assertUnharmed()
 
 
 class GrpcWire(Wire):
