@@ -76,7 +76,7 @@
 /* Calls under way on one connection (HTTP/2's MAX_CONCURRENT_STREAMS). */
 #define BASE_STREAMS_MAX 1000
 /* Bytes in flight over all connections: bodies coming in, answers going out. When they are spent,
- * nothing more is read and no window is opened. */
+ * only connections that hold little are read from, and in each loop one other (net/loop.c). */
 #define BASE_INFLIGHT_MAX_BYTES (256u << 20)
 /* Bytes of a request's header list, as HTTP/2 counts them, and of an HTTP/1.1 head. */
 #define BASE_HEADERS_MAX_BYTES 16384
