@@ -136,18 +136,24 @@ static int64_t time_of(const struct ledger_attempt *attempt)
     return time_us;
 }
 
+/* The checks have seen that a sum stays within int64; if not, it is a bug of theirs. */
+static int64_t sum_of(int64_t a, int64_t b)
+{
+    int64_t sum;
+    bool overflow = __builtin_add_overflow(a, b, &sum);
+    base_assert(!overflow);
+    return sum;
+}
+
 static void move(struct ledger_facts *facts, const struct record_transaction *transaction,
                  const struct ledger_movement *movement)
 {
     struct ledger_account *account = movement->account;
     struct ledger_balance *balance = &account->balances[movement->kind_number];
-    /* The checks have seen that these stay within 0 and int64; if not, it is a bug of theirs. */
-    bool overflow =
-        __builtin_add_overflow(balance->available_minor, movement->available_minor,
-                               &balance->available_minor) ||
-        __builtin_add_overflow(balance->held_minor, movement->held_minor, &balance->held_minor) ||
-        __builtin_add_overflow(account->version, 1, &account->version);
-    base_assert(!overflow && balance->available_minor >= 0 && balance->held_minor >= 0);
+    balance->available_minor = sum_of(balance->available_minor, movement->available_minor);
+    balance->held_minor = sum_of(balance->held_minor, movement->held_minor);
+    base_assert(balance->available_minor >= 0 && balance->held_minor >= 0);
+    account->version = sum_of(account->version, 1);
     account->last_time_us = transaction->create_time_us;
     account->changed = true;
     struct ledger_entry entry = {

@@ -82,12 +82,11 @@ static enum base_reason check_balance_limit(const struct ledger_attempt *attempt
 {
     const struct ledger_balance *balance = balance_of(attempt, leg);
     const struct ledger_movement *movement = &attempt->movements[leg];
-    int64_t change_minor;
+    /* What an account has is within int64 together, and each movement within BASE_AMOUNT_MAX. */
+    int64_t before_minor = balance->available_minor + balance->held_minor;
+    int64_t change_minor = movement->available_minor + movement->held_minor;
     int64_t after_minor;
-    bool overflow =
-        __builtin_add_overflow(movement->available_minor, movement->held_minor, &change_minor) ||
-        __builtin_add_overflow(balance->available_minor, balance->held_minor, &after_minor) ||
-        __builtin_add_overflow(after_minor, change_minor, &after_minor);
+    bool overflow = __builtin_add_overflow(before_minor, change_minor, &after_minor);
     return !overflow && after_minor <= kind_of(attempt, leg)->max_balance_minor
                ? BASE_REASON_NONE
                : BASE_REASON_BALANCE_LIMIT_EXCEEDED;

@@ -85,6 +85,57 @@ static void an_account_is_never_seen_until_the_store_says_otherwise(void **state
     base_arena_release(&fixture.arena);
 }
 
+/* A caller may choose ids whose hashes are equal: they are two ids all the same (contract 3.1). */
+static void ids_of_one_hash_are_two_ids(void **state)
+{
+    (void)state;
+    const struct base_text ids[] = {BASE_TEXT("mfgepbhbkpmlmemh"), BASE_TEXT("kceeokibnooginfd")};
+    assert_true(base_hash(base_bytes_of(ids[0])) == base_hash(base_bytes_of(ids[1])));
+    struct fixture fixture;
+    open_fixture(&fixture);
+    for (size_t i = 0; i < 2; i++) {
+        assert_null(ledger_facts_transaction(&fixture.facts, ids[i]));
+        assert_null(ledger_facts_account(&fixture.facts, ids[i]));
+        struct ledger_command command = {
+            .operation = RECORD_OPERATION_ADD, .transaction_id = ids[i], .account_id = ids[i]};
+        ledger_facts_need(&fixture.facts, &command);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct base_text found = ledger_facts_transaction(&fixture.facts, ids[i])->transaction_id;
+        assert_true(base_text_equal(found, ids[i]));
+        found = ledger_facts_account(&fixture.facts, ids[i])->account_id;
+        assert_true(base_text_equal(found, ids[i]));
+    }
+    base_arena_release(&fixture.arena);
+}
+
+static void an_id_of_one_byte_is_an_id(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture);
+    struct ledger_command command = {.operation = RECORD_OPERATION_ADD,
+                                     .transaction_id = BASE_TEXT("t"),
+                                     .account_id = BASE_TEXT("a")};
+    ledger_facts_need(&fixture.facts, &command);
+    assert_non_null(ledger_facts_transaction(&fixture.facts, BASE_TEXT("t")));
+    assert_non_null(ledger_facts_account(&fixture.facts, BASE_TEXT("a")));
+    base_arena_release(&fixture.arena);
+}
+
+static void a_kind_that_is_not_configured_has_no_number(void **state)
+{
+    (void)state;
+    struct ledger_kinds kinds = {.n_kinds = 2};
+    kinds.kinds[0].code = BASE_TEXT("points");
+    kinds.kinds[1].code = BASE_TEXT("money");
+    kinds.kinds[2].code = BASE_TEXT("gold"); /* behind the last one */
+    assert_int_equal(ledger_kind_number(&kinds, BASE_TEXT("points")), 0);
+    assert_int_equal(ledger_kind_number(&kinds, BASE_TEXT("money")), 1);
+    assert_int_equal(ledger_kind_number(&kinds, BASE_TEXT("gold")), -1);
+    assert_int_equal(ledger_kind_number(&kinds, BASE_TEXT("point")), -1);
+}
+
 static void a_cancel_looks_at_no_account(void **state)
 {
     (void)state;
@@ -194,6 +245,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fact_is_there_once_and_stays_in_its_place),
         cmocka_unit_test(an_account_is_never_seen_until_the_store_says_otherwise),
+        cmocka_unit_test(ids_of_one_hash_are_two_ids),
+        cmocka_unit_test(an_id_of_one_byte_is_an_id),
+        cmocka_unit_test(a_kind_that_is_not_configured_has_no_number),
         cmocka_unit_test(a_cancel_looks_at_no_account),
         cmocka_unit_test(every_leg_has_its_entry),
         cmocka_unit_test(nothing_is_decided_on_a_record_that_cannot_be_read),
