@@ -5,12 +5,14 @@
 #   make test       every test there is
 #   make demo       a bank's real transactions, with the plug pulled on the way
 #   make bench      the benchmark, beside the machine's own limits
+#   make coverage   which lines and branches the tests reach
+#   make mutants    the code broken on purpose: FOLDER=ledger SAMPLE=100 SEED=1
 #   make install    into $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test demo bench install deps test-deps format clean
+.PHONY: build run test demo bench coverage mutants install deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -29,6 +31,13 @@ bench: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON >/dev/null
 	@cmake --build build/release
 	@scripts/bench.sh
+
+coverage: test-deps
+	@scripts/coverage.py
+
+FOLDER = ledger
+mutants: test-deps
+	@scripts/mutate.py $(FOLDER) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)

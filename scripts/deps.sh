@@ -7,7 +7,7 @@ build="gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotobuf-
 protobuf-c-compiler libprotobuf-c-dev libnghttp2-dev librocksdb-dev libjansson-dev nettle-dev
 libxxhash-dev libinih-dev libcsv-dev python3"
 test="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev curl git
-python3-grpcio python3-protobuf nghttp2-client util-linux procps"
+python3-grpcio python3-protobuf nghttp2-client gcovr util-linux procps"
 
 wanted=""
 for set in "$@"; do
