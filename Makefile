@@ -4,15 +4,17 @@
 #   make run        what is missing is installed, then the server runs on zandaka-data/, port 8630
 #   make test       every test there is
 #   make demo       a bank's real transactions, with the plug pulled on the way
+#   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
 #   make bench      the benchmark, beside the machine's own limits
 #   make coverage   which lines and branches the tests reach
 #   make mutants    the code broken on purpose: FOLDER=ledger SAMPLE=100 SEED=1
 #   make install    into $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
+MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test demo bench coverage mutants install deps test-deps format clean
+.PHONY: build run test demo consistency bench coverage mutants install deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -26,6 +28,9 @@ test: test-deps
 
 demo: build
 	@scripts/demo.py build/release/zandaka
+
+consistency: test-deps build
+	@tests/consistency/run.sh build/release -for $(MINUTES)m $(if $(SEED),-seed $(SEED))
 
 bench: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON >/dev/null
