@@ -67,7 +67,8 @@ static enum store_faulty_event choose(void *context, enum store_faulty_call call
                                        : STORE_FAULTY_NONE;
 }
 
-/* A store whose loads are corrupt when they need one certain transaction. */
+/* A store whose loads are corrupt when they need one certain transaction. It sees that every
+ * working set that is loaded is committed or abandoned, once, before the next. */
 struct corrupt_store {
     struct store base;
     struct world *world;
@@ -77,21 +78,42 @@ struct corrupt_store {
 static enum store_fault corrupt_load(struct store *base, struct ledger_facts *facts)
 {
     struct corrupt_store *store = (struct corrupt_store *)base;
-    const char *id = store->world->corrupt_id;
-    if (id != NULL && ledger_facts_transaction(facts, base_text_of(id)) != NULL) {
+    struct world *world = store->world;
+    assert_false(world->loaded);
+    if (world->corrupt_id != NULL &&
+        ledger_facts_transaction(facts, base_text_of(world->corrupt_id)) != NULL) {
         return STORE_CORRUPT;
     }
-    return store_load(store->wrapped, facts);
+    enum store_fault fault = store_load(store->wrapped, facts);
+    world->loaded = fault == STORE_OK;
+    struct ledger_transaction *garbled =
+        world->garbled_id != NULL && world->loaded
+            ? ledger_facts_transaction(facts, base_text_of(world->garbled_id))
+            : NULL;
+    if (garbled != NULL && garbled->presence == LEDGER_RECORDED) {
+        garbled->record = base_bytes_of(BASE_TEXT("garbled"));
+    }
+    return fault;
+}
+
+static void expect_loaded(struct world *world)
+{
+    assert_true(world->loaded);
+    world->loaded = false;
 }
 
 static enum store_fault corrupt_commit(struct store *base, const struct ledger_facts *facts)
 {
-    return store_commit(((struct corrupt_store *)base)->wrapped, facts);
+    struct corrupt_store *store = (struct corrupt_store *)base;
+    expect_loaded(store->world);
+    return store_commit(store->wrapped, facts);
 }
 
 static void corrupt_abandon(struct store *base, const struct ledger_facts *facts)
 {
-    store_abandon(((struct corrupt_store *)base)->wrapped, facts);
+    struct corrupt_store *store = (struct corrupt_store *)base;
+    expect_loaded(store->world);
+    store_abandon(store->wrapped, facts);
 }
 
 static void corrupt_close(struct store *base)
@@ -133,6 +155,7 @@ void world_close(struct world *world)
     if (world->service != NULL) {
         service_close(world->service);
     }
+    assert_false(world->loaded);
     store_close(world->store);
     base_arena_release(&world->arena);
 }
