@@ -3,6 +3,7 @@
 #   make            build/release/zandaka
 #   make run        what is missing is installed, then the server runs on zandaka-data/, port 8630
 #   make test       every test there is
+#   make sim        simulated worlds against the contract, for HOURS=n; SEED=n tells one of them
 #   make demo       a bank's real transactions, with the plug pulled on the way
 #   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
 #   make bench      the benchmark, beside the machine's own limits
@@ -14,7 +15,7 @@ PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test demo consistency bench coverage mutants install deps test-deps format clean
+.PHONY: build run test sim demo consistency bench coverage mutants install deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -25,6 +26,11 @@ run: build
 
 test: test-deps
 	@scripts/test.sh
+
+sim: test-deps
+	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON >/dev/null
+	@cmake --build build/release --target zandaka_sim
+	build/release/zandaka_sim $(if $(SEED),--seed $(SEED),--hours $(or $(HOURS),0.05))
 
 demo: build
 	@scripts/demo.py build/release/zandaka
