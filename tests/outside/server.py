@@ -29,6 +29,7 @@ class Server:
         self.config.write_text(config)
         self.arguments = list(arguments)
         self.open_files = open_files  # how many files the process may have open; None: as it is
+        self.environment = None  # what the process's environment has besides ours
         self.process = None
         self.address = None
         self.log = open(self.directory / "log", "ab")
@@ -39,7 +40,7 @@ class Server:
         self.process = subprocess.Popen(
             [BINARY, "serve", "--config", str(self.config), "--listen", listen, "--store",
              self.store, "--address-file", str(address_file), *self.arguments],
-            stdout=self.log, stderr=self.log,
+            stdout=self.log, stderr=self.log, env=dict(os.environ, **(self.environment or {})),
             preexec_fn=self.limit_open_files if self.open_files else None)
         while not address_file.exists():
             if self.process.poll() is not None:
