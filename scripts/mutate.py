@@ -37,6 +37,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Each folder has a copy and builds of its own, so that campaigns may run beside each other.
 WORK = ROOT / "build" / "mutants" / (sys.argv[1] if len(sys.argv) > 1 else "").replace("/", "-")
 TREE = WORK / "tree"
+NOT_BUILT = {"build", "docs", "examples", "zandaka-data"}
 AIM_PERCENT = 95
 ADDRESS_SPACE_MAX_BYTES = 8 << 30
 FILE_MAX_BYTES = 1 << 30
@@ -187,9 +188,10 @@ def judge(mutant: mutants.Mutant, builds: list[Build]) -> tuple[str, str]:
 def copy_tree() -> None:
     """The source as it is now; what has not changed keeps its time, so that little is built."""
     wanted = set()
-    for top in ("src", "tests", "proto", "scripts", "CMakeLists.txt"):
-        found = [ROOT / top] if (ROOT / top).is_file() else \
-            [path for path in (ROOT / top).rglob("*") if path.is_file()]
+    for top in ROOT.iterdir():
+        if top.name.startswith(".") or top.name in NOT_BUILT:
+            continue
+        found = [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
         for path in found:
             copy = TREE / path.relative_to(ROOT)
             wanted.add(copy)

@@ -89,6 +89,25 @@ static void a_record_that_cannot_be_read_settles_nothing(void **state)
     world_close(&world);
 }
 
+static void doubts_of_an_earlier_batch_are_forgotten(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world_set_script(&world, (struct world_script){.commits = "l*"});
+    struct world_call *call;
+    world_submit(&world, "add a alice 1; add b alice 1; add c alice 1", &call);
+    world_run(&world);
+    assert_string_equal(world_told(&world, call),
+                        "OUTCOME_UNKNOWN; OUTCOME_UNKNOWN; OUTCOME_UNKNOWN");
+    world_set_script(&world, (struct world_script){.commits = "d"});
+    world_submit(&world, "consume x alice 9; add y alice 1; consume z alice 9", &call);
+    world_run(&world);
+    assert_string_equal(world_told(&world, call),
+                        "INSUFFICIENT_BALANCE; applied; INSUFFICIENT_BALANCE");
+    world_close(&world);
+}
+
 static void wait_never(void *context, int64_t duration_ns)
 {
     (void)context;
@@ -127,6 +146,7 @@ int main(void)
         cmocka_unit_test(records_stay_when_the_next_batch_is_done),
         cmocka_unit_test(a_record_that_cannot_be_read_fails_its_own_call_only),
         cmocka_unit_test(a_record_that_cannot_be_read_settles_nothing),
+        cmocka_unit_test(doubts_of_an_earlier_batch_are_forgotten),
         cmocka_unit_test(batches_use_their_memory_again),
     };
     return cmocka_run_group_tests_name("service_answers", tests, NULL, NULL);

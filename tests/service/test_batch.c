@@ -378,6 +378,12 @@ static void a_submit_keeps_its_order_when_an_outcome_is_unknown(void **state)
          "consume a alice 10; add b alice 10; consume c alice 10",
          "OUTCOME_UNKNOWN; replayed; OUTCOME_UNKNOWN",
          "y b"},
+        {"the same where the later one is the last, with another content",
+         NULL,
+         {.loads = ".f", .commits = "l", .foreign = "add y alice 99; add b alice 11"},
+         "consume a alice 10; add b alice 10",
+         "OUTCOME_UNKNOWN; TRANSACTION_ID_REUSED",
+         "y b"},
     };
     RUN_ROWS(rows);
 }

@@ -112,10 +112,49 @@ static void how_long_it_was_unavailable_is_forgotten(void **state)
     world_submit(&world, "@10 add a alice 1", &call);
     run_waiting(&world, &waiting, (const int64_t[]){10000000, 0});
     assert_string_equal(world_told(&world, call), "DEADLINE_EXCEEDED");
+    assert_int_equal(waiting.n_waits, 1); /* and nobody waits when all have left */
     world.now_ns += 5000000000;
     world_set_script(&world, (struct world_script){.commits = "u"});
     world_submit(&world, "add a alice 1", &call);
     run_waiting(&world, &waiting, (const int64_t[]){0});
+    assert_string_equal(world_told(&world, call), "applied");
+    world_close(&world);
+}
+
+/* A batch falls into parts at what cannot be read. A part that was done shows that the store is
+ * there: only what comes later counts for the next. */
+static void a_part_that_is_done_shows_that_the_store_is_there(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world.corrupt_id = "bad";
+    world_set_script(&world, (struct world_script){.commits = "u.uu"});
+    struct world_call *calls[3];
+    world_submit(&world, "add a alice 1 | add bad alice 1 | add c alice 1", calls);
+    struct waiting waiting;
+    run_waiting(&world, &waiting, (const int64_t[]){900000000, 900000000, 900000000, 0});
+    assert_string_equal(world_told(&world, calls[0]), "applied");
+    assert_string_equal(world_told(&world, calls[1]), "INTERNAL");
+    assert_string_equal(world_told(&world, calls[2]), "applied");
+    assert_int_equal(waiting.n_waits, 3);
+    world_close(&world);
+}
+
+/* After it was down, a conflict is an answer too. */
+static void a_store_that_conflicts_is_there(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world_set_script(&world, (struct world_script){.commits = "u*"});
+    struct world_call *call;
+    world_submit(&world, "add a alice 1", &call);
+    world_run(&world);
+    assert_string_equal(world_told(&world, call), "STORE_UNAVAILABLE");
+    world_set_script(&world, (struct world_script){.commits = "cu"});
+    world_submit(&world, "add a alice 1", &call);
+    world_run(&world);
     assert_string_equal(world_told(&world, call), "applied");
     world_close(&world);
 }
@@ -180,6 +219,8 @@ int main(void)
         cmocka_unit_test(retries_end_at_their_limit_and_not_before),
         cmocka_unit_test(the_next_batch_begins_anew),
         cmocka_unit_test(how_long_it_was_unavailable_is_forgotten),
+        cmocka_unit_test(a_part_that_is_done_shows_that_the_store_is_there),
+        cmocka_unit_test(a_store_that_conflicts_is_there),
         cmocka_unit_test(a_settled_batch_waits_once),
         cmocka_unit_test(the_waits_of_a_seed_are_always_the_same),
     };
