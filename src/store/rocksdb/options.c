@@ -21,8 +21,14 @@
 /* Bytes of log after which the oldest is done away with by flushing: bounds the time that opening
  * takes after a crash. */
 #define LOG_MAX_BYTES (UINT64_C(256) << 20)
+/* The write buffers' bytes over the size of one: small ones are searched faster, since more of one
+ * fits the processor's caches, and large ones are merged less often. */
+#define WRITE_BUFFER_PARTS 16
 /* Write buffers of one family. One fills while others are flushed. */
 #define WRITE_BUFFERS_PER_FAMILY 4
+/* The part of a write buffer that goes to a Bloom filter of its keys, for ids: nearly every id that
+ * is looked up is a new one, and is found absent without a search. */
+#define IDS_FILTER_PART 0.1
 /* Bits of a Bloom filter for each key: 1 % of the misses read a block for nothing. */
 #define BLOOM_BITS_PER_KEY 10
 /* Bytes of a data block: a read of one row reads one page of the disk. */
@@ -156,9 +162,13 @@ static rocksdb_options_t *family_options(const struct store_rocksdb_setup *setup
     /* A copy, since in RocksDB the options of the whole and of the default family are one. */
     rocksdb_options_t *options = rocksdb_options_create_copy(setup->whole);
     rocksdb_options_set_write_buffer_size(options,
-                                          (size_t)(write_buffers_bytes / WRITE_BUFFERS_PER_FAMILY));
+                                          (size_t)(write_buffers_bytes / WRITE_BUFFER_PARTS));
     rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_PER_FAMILY);
     set_table(options, setup->block_cache, family == STORE_ROCKSDB_ENTRIES);
+    if (family == STORE_ROCKSDB_IDS) {
+        rocksdb_options_set_memtable_whole_key_filtering(options, 1);
+        rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, IDS_FILTER_PART);
+    }
     if (family == STORE_ROCKSDB_ENTRIES) {
         rocksdb_options_set_prefix_extractor(
             options, rocksdb_slicetransform_create(NULL, prefix_destroy, prefix_transform,
