@@ -6,6 +6,7 @@
  *   config.c       flags over environment over file over defaults
  *   serve.c        opens store, service, api and net, and connects them; signals
  *   open_files.c   how many connections the limit of open files leaves room for
+ *   last_words.c   what is said when the process is ended from within
  *   session.c      a connection of the server: net's bytes, wire's requests, api's exchanges
  *   backend.c      a store URL becomes a store
  *   client.c       one connection to a server, for the client verbs

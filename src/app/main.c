@@ -1,5 +1,6 @@
 /* zandaka: the table of verbs. */
 #include "app/app.h"
+#include "app/last_words.h"
 
 #include <signal.h>
 #include <string.h>
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
 {
     /* A peer or a pipe that has gone away is an error to be met where it is written to. */
     (void)signal(SIGPIPE, SIG_IGN);
+    app_last_words_prepare();
     if (argc < 2) {
         print_usage(stderr);
         return APP_EXIT_USAGE;

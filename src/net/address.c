@@ -53,6 +53,9 @@ static struct addrinfo *resolve(struct base_text address, int flags, struct base
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     int error = getaddrinfo(name.bytes, service.bytes, &hints, &found);
+    if (error == EAI_MEMORY) {
+        base_stop("out of memory (the address `%s` was looked up)", name.bytes);
+    }
     if (error != 0) {
         *ret_message =
             base_arena_print(arena, "no address for `%s`: %s", name.bytes, gai_strerror(error));
