@@ -522,6 +522,12 @@ void net_loop_drain(struct net_loop *loop, bool last)
     if (loop->accepting) {
         watch_listener(loop, false);
     }
+    if (loop == &loop->server->loops[0] && loop->server->listen_fd >= 0) {
+        /* Who comes now is refused at once and can go elsewhere, instead of waiting in a backlog
+         * that nobody will serve. */
+        (void)close(loop->server->listen_fd);
+        loop->server->listen_fd = -1;
+    }
     for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
         if (!each->lingering) {
             loop->server->options.handler->drain(each->session, last);

@@ -54,7 +54,7 @@ struct net_loop {
 
 struct net_server {
     struct net_options options;
-    int listen_fd;
+    int listen_fd;    /* -1 once the server drains; the first loop's while it runs */
     char address[80]; /* HOST:PORT as bound: an IPv6 host takes 46, a zone 16 */
     unsigned n_loops;
     struct net_loop *loops;

@@ -239,7 +239,9 @@ void net_server_close(struct net_server *server)
     }
     /* A byte that is counted and never given back would, in time, stop all reading. */
     base_assert(atomic_load(&server->inflight_bytes) == 0);
-    (void)close(server->listen_fd);
+    if (server->listen_fd >= 0) {
+        (void)close(server->listen_fd);
+    }
     (void)pthread_cond_destroy(&server->none_left);
     (void)pthread_mutex_destroy(&server->lock);
     free(server->loops);

@@ -412,13 +412,14 @@ static void a_drain_tells_every_session_and_waits_for_it(void **state)
         base_arena_text(&fixture->arena, net_server_address(fixture->server));
     net_server_drain(fixture->server, 0);
     assert_int_equal(atomic_load(&fixture->n_drained), 8);
+    struct base_text message;
+    assert_int_equal(net_dial(address, 1000, &fixture->arena, &message), -1);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(read(fds[i], back, 4), 0);
         (void)close(fds[i]);
     }
     net_server_close(fixture->server);
     fixture->server = NULL;
-    struct base_text message;
     assert_int_equal(net_dial(address, 1000, &fixture->arena, &message), -1);
 }
 
