@@ -56,6 +56,7 @@ static void push_named(struct queue_fixture *fixture, const char *token)
         *star = '\0';
     }
     call->context = name;
+    call->next = call; /* whatever its owner left there */
     assert_true(service_queue_push(&fixture->queue, call));
 }
 
@@ -78,6 +79,9 @@ static void run_step(struct queue_fixture *fixture, const char *name, const char
     if (at != n_taken) {
         fail_msg("%s: in `%s`, %zu calls were taken", name, step, n_taken);
     }
+    for (size_t i = 0; i < n_taken; i++) {
+        assert_null(fixture->taken[i]->next); /* nothing of the line goes out with it */
+    }
 }
 
 static void calls_leave_in_their_order(void **state)
@@ -95,6 +99,8 @@ static void calls_leave_in_their_order(void **state)
         {"a small one does not overtake a large one that did not fit",
          {"+ a1*1000 b1*30 c1*20", "- a1", "- b1 c1"}},
         {"what did not fit keeps its turn", {"+ a1*600 a2*600 b1*600", "- a1", "- b1", "- a2"}},
+        {"after a batch with bulk none is due",
+         {"+ a1*2 b1*1024 c1", "- c1 a1", "+ c2", "- c2", "+ c3", "- b1", "- c3"}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct queue_fixture *fixture = *state;
@@ -129,6 +135,54 @@ static void bulk_does_not_starve_behind_lone_calls(void **state)
     assert_ptr_equal(fixture->taken[0], &lone[BASE_BATCH_MAX + 24]);
     assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 1 + 24);
     assert_ptr_equal(fixture->taken[0], &bulk[1]);
+}
+
+/* One that was due and another that fitted too: for the batch after, none is due. */
+static void no_bulk_call_is_due_after_two(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    static struct service_call lone[BASE_BATCH_MAX + 2];
+    struct service_call bulk[3] = {{.caller = 1, .n_commands = 2},
+                                   {.caller = 1, .n_commands = 2},
+                                   {.caller = 1, .n_commands = BASE_SUBMIT_MAX}};
+    for (size_t i = 0; i < BASE_BATCH_MAX + 2; i++) {
+        lone[i] = (struct service_call){.caller = 2, .n_commands = 1};
+    }
+    for (size_t i = 0; i < BASE_BATCH_MAX + 1; i++) {
+        assert_true(service_queue_push(&fixture->queue, &lone[i]));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(service_queue_push(&fixture->queue, &bulk[i]));
+    }
+    assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), BASE_BATCH_MAX);
+    assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 3);
+    assert_ptr_equal(fixture->taken[0], &bulk[0]);
+    assert_ptr_equal(fixture->taken[1], &lone[BASE_BATCH_MAX]);
+    assert_ptr_equal(fixture->taken[2], &bulk[1]);
+    assert_true(service_queue_push(&fixture->queue, &lone[BASE_BATCH_MAX + 1]));
+    assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 1);
+    assert_ptr_equal(fixture->taken[0], &lone[BASE_BATCH_MAX + 1]);
+    assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 1);
+    assert_ptr_equal(fixture->taken[0], &bulk[2]);
+}
+
+/* Callers are numbered one after the other: their lines are found at once. */
+static void callers_are_spread_over_the_buckets(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    static struct service_call calls[BASE_QUEUE_MAX];
+    for (size_t i = 0; i < BASE_QUEUE_MAX; i++) {
+        calls[i] = (struct service_call){.caller = i, .n_commands = 1};
+        assert_true(service_queue_push(&fixture->queue, &calls[i]));
+    }
+    for (size_t i = 0; i < BASE_QUEUE_MAX; i++) {
+        size_t n_lines = 0;
+        for (const struct service_line *line = fixture->queue.lone.buckets[i]; line != NULL;
+             line = line->next_in_bucket) {
+            n_lines++;
+        }
+        assert_true(n_lines <= 4);
+    }
 }
 
 static void nobody_waits_behind_another_callers_flood(void **state)
@@ -196,6 +250,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(calls_leave_in_their_order, open_queue, close_queue),
         cmocka_unit_test_setup_teardown(bulk_does_not_starve_behind_lone_calls, open_queue,
+                                        close_queue),
+        cmocka_unit_test_setup_teardown(no_bulk_call_is_due_after_two, open_queue, close_queue),
+        cmocka_unit_test_setup_teardown(callers_are_spread_over_the_buckets, open_queue,
                                         close_queue),
         cmocka_unit_test_setup_teardown(nobody_waits_behind_another_callers_flood, open_queue,
                                         close_queue),

@@ -192,6 +192,7 @@ static void read_make(struct counted_read *counted, int64_t deadline_mono_ns)
                                               .done = done_counted,
                                               .deadline_mono_ns = deadline_mono_ns,
                                               .context = counted}};
+    counted->read.next = &counted->read; /* whatever its owner left there */
 }
 
 static void expect_read(const struct counted_read *read, int n_run, int n_done,
