@@ -108,34 +108,41 @@ func decides(o *operation, t *truth, fresh map[string]bool) bool {
 	return true
 }
 
-// check searches a linearization of every partition, and gives a story for each that has none.
+// check searches a linearization of every partition, and gives a story for those that have none.
 func check(all []*partition, directory string) []string {
-	var mutex sync.Mutex
-	var violations []string
+	results := make([]porcupine.CheckResult, len(all))
 	var workers sync.WaitGroup
-	work := make(chan *partition)
+	work := make(chan int)
 	for i := 0; i < runtime.NumCPU(); i++ {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
-			for p := range work {
-				result := porcupine.CheckOperationsTimeout(p.model, p.operations, checkMax)
-				if result == porcupine.Ok {
-					continue
-				}
-				mutex.Lock()
-				violations = append(violations, p.story(result, directory))
-				mutex.Unlock()
+			for n := range work {
+				results[n] = porcupine.CheckOperationsTimeout(all[n].model, all[n].operations,
+					checkMax)
 			}
 		}()
 	}
-	for _, each := range all {
-		work <- each
+	for n := range all {
+		work <- n
 	}
 	close(work)
 	workers.Wait()
-	sort.Strings(violations)
-	return violations
+	const most = 3
+	var stories []string
+	bad := 0
+	for n, result := range results {
+		if result == porcupine.Ok {
+			continue
+		}
+		if bad++; bad <= most {
+			stories = append(stories, all[n].story(result, directory))
+		}
+	}
+	if bad > most {
+		stories = append(stories, fmt.Sprintf("and %d more accounts and ids", bad-most))
+	}
+	return stories
 }
 
 // storyMax is how many operations of a story are printed; the file has all of them.

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"zandaka/consistency/messages/zandakav1"
@@ -21,73 +15,59 @@ import (
 // service is where the methods are.
 const service = "/zandaka.v1.BalanceService/"
 
-// bytesCodec sends messages as protobuf does, and hands answers up as the bytes that came: a record
-// is compared byte for byte (contract 3.4).
-type bytesCodec struct{}
-
-func (bytesCodec) Name() string { return "proto" }
-
-func (bytesCodec) Marshal(message any) ([]byte, error) {
-	return proto.Marshal(message.(proto.Message))
+// wire carries calls to a server.
+type wire interface {
+	// invoke makes one call, once, and gives the answer as protobuf's bytes: those that came, or
+	// what `blank`, a message of the answer's type, has read. The error is a *refusedError where
+	// the service has spoken, and a *garbledError where it has in a way that nobody understands.
+	invoke(timeout time.Duration, method string, message, blank proto.Message) (body []byte,
+		replayed bool, err error)
+	close()
 }
 
-func (bytesCodec) Unmarshal(data []byte, into any) error {
-	*into.(*[]byte) = append([]byte(nil), data...)
-	return nil
-}
+type refusedError struct{ answer answer }
+
+func (r *refusedError) Error() string { return r.answer.String() }
+
+type garbledError struct{ text string }
+
+func (g *garbledError) Error() string { return g.text }
 
 // connection is a client's own way to one server.
-type connection struct{ grpc *grpc.ClientConn }
+type connection struct{ wire }
 
-func connect(address string) (*connection, error) {
-	// A call is sent once: gRPC's own retries would hide attempts from the history.
-	dialed, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDisableRetry(), grpc.WithNoProxy(),
-		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second,
-			Backoff: backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2,
-				MaxDelay: 50 * time.Millisecond}}),
-		grpc.WithDefaultCallOptions(grpc.ForceCodec(bytesCodec{}), grpc.WaitForReady(true)))
-	if err != nil {
-		return nil, err
+// failed is the answer of a call that brought none. An unknown outcome is an answer too; the error
+// is of what no network can do.
+func failed(err error) (answer, error) {
+	var refused *refusedError
+	var garbled *garbledError
+	switch {
+	case errors.As(err, &refused):
+		return refused.answer, nil
+	case errors.As(err, &garbled):
+		return answer{}, err
 	}
-	return &connection{grpc: dialed}, nil
+	return answer{reason: err.Error()}, nil
 }
 
-func (c *connection) close() { c.grpc.Close() }
-
-// invoke makes one call; the metadata says whether it was replayed.
-func (c *connection) invoke(timeout time.Duration, method string, message proto.Message) (
-	body []byte, replayed bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	var header metadata.MD
-	err = c.grpc.Invoke(ctx, service+method, message, &body, grpc.Header(&header))
-	values := header.Get("zandaka-replayed")
-	return body, len(values) == 1 && values[0] == "true", err
-}
-
-// refusal reads an error of the service. Whatever does not say `applied: no` leaves it open.
+// refusal reads an error of the service. What does not say `applied: no` leaves it open.
 func refusal(status *rpcstatus.Status) answer {
 	for _, detail := range status.GetDetails() {
 		info := &errdetails.ErrorInfo{}
 		if !detail.MessageIs(info) || detail.UnmarshalTo(info) != nil || info.Domain != "zandaka" {
 			continue
 		}
-		refused := answer{reason: info.Reason, kind: info.Metadata["kind"]}
-		if info.Metadata["applied"] == "no" {
-			refused.status = statusRefused
-		}
-		return refused
+		return refusalOf(info.Reason, info.Metadata)
 	}
 	return answer{reason: status.GetMessage()}
 }
 
-func refusalOf(err error) answer {
-	if status, ok := grpcstatus.FromError(err); ok {
-		return refusal(status.Proto())
+func refusalOf(reason string, metadata map[string]string) answer {
+	refused := answer{reason: reason, kind: metadata["kind"]}
+	if metadata["applied"] == "no" {
+		refused.status = statusRefused
 	}
-	return answer{reason: err.Error()}
+	return refused
 }
 
 func addRequest(r *request) *zandakav1.AddRequest {
@@ -122,14 +102,24 @@ func messageOf(r *request) proto.Message {
 	return &zandakav1.ListEntriesRequest{AccountId: r.account, PageSize: pageSize}
 }
 
+func blankOf(v verb) proto.Message {
+	switch v {
+	case verbGetBalance:
+		return &zandakav1.AccountBalance{}
+	case verbListEntries:
+		return &zandakav1.ListEntriesResponse{}
+	}
+	return &zandakav1.Transaction{}
+}
+
 // pageSize is how many of the newest entries a ListEntries of the load asks for.
 const pageSize = 8
 
 // call asks for one thing. The error is of answers that cannot be read.
 func (c *connection) call(timeout time.Duration, r *request) (answer, error) {
-	body, replayed, err := c.invoke(timeout, r.verb.String(), messageOf(r))
+	body, replayed, err := c.invoke(timeout, r.verb.String(), messageOf(r), blankOf(r.verb))
 	if err != nil {
-		return refusalOf(err), nil
+		return failed(err)
 	}
 	return read(r, body, replayed)
 }
@@ -183,14 +173,15 @@ func (c *connection) submit(timeout time.Duration, requests []*request) ([]answe
 		message.Commands = append(message.Commands, command)
 	}
 	answers := make([]answer, len(requests))
-	body, _, err := c.invoke(timeout, "Submit", message)
-	if err != nil {
-		for i := range answers {
-			answers[i] = refusalOf(err)
-		}
-		return answers, nil
-	}
 	response := &zandakav1.SubmitResponse{}
+	body, _, err := c.invoke(timeout, "Submit", message, response)
+	if err != nil {
+		told, err := failed(err)
+		for i := range answers {
+			answers[i] = told
+		}
+		return answers, err
+	}
 	if err := proto.Unmarshal(body, response); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,9 @@ const (
 	submitMax       = 6
 )
 
+// pauseMax is what a caller waits at most before it repeats.
+const pauseMax = 10 * time.Millisecond
+
 // load is what the clients of a run work on.
 type load struct {
 	prefix  string // of every id and account of this run
@@ -110,6 +113,7 @@ func (c *client) one(r request) error {
 			c.random.Intn(10) < 4 {
 			return nil
 		}
+		time.Sleep(time.Duration(c.random.Int63n(int64(pauseMax))))
 	}
 }
 

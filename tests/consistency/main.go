@@ -67,16 +67,10 @@ func repeat(o *options, seed int64, runs int, atLeast time.Duration) bool {
 		fmt.Println("  " + counts.String())
 		sum.add(counts)
 		if len(violations) > 0 {
-			const most = 12
-			for i, violation := range violations {
-				if i == most {
-					fmt.Printf("  and %d more\n", len(violations)-most)
-					break
-				}
+			for _, violation := range violations {
 				fmt.Println("  VIOLATION " + violation)
 			}
-			fmt.Printf("FAILED: %d violations; the choices again with -seed %d -store %s -runs 1\n",
-				len(violations), seed, store)
+			fmt.Printf("FAILED: the same choices again with -seed %d -store %s -runs 1\n", seed, store)
 			return false
 		}
 		seed++

@@ -79,6 +79,12 @@ func (p *proxy) setTarget(target string) {
 	p.target = target
 }
 
+func (p *proxy) upstream() string {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.target
+}
+
 func (p *proxy) setWeather(weather weather) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

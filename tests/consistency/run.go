@@ -98,6 +98,11 @@ func (r *run) work() error {
 	for group := 0; group < r.options.groups; group++ {
 		connections := make([][]*connection, clientsPerGroup)
 		for number := range connections {
+			// One client of each group speaks JSON, the others gRPC: the same ids on both wires.
+			connect := connectGRPC
+			if number == 0 {
+				connect = connectJSON
+			}
 			for _, server := range r.servers {
 				made, err := connect(server.proxy.address())
 				if err != nil {
@@ -157,7 +162,7 @@ func (r *run) judge() (*totals, []string, error) {
 	}); err != nil {
 		return nil, nil, err
 	}
-	violations := audit(r.history.sorted(), found)
+	violations := few(audit(r.history.sorted(), found))
 	all := partitions(r.history.sorted(), found, r.load.home)
 	violations = append(violations, check(all, r.options.keep)...)
 	if strings.HasPrefix(r.store, "rocksdb:") {
@@ -168,20 +173,24 @@ func (r *run) judge() (*totals, []string, error) {
 	return r.count(settled, len(all)), violations, nil
 }
 
+// few keeps what a person wants to read of many violations.
+func few(violations []string) []string {
+	const most = 6
+	if len(violations) > most {
+		more := fmt.Sprintf("and %d more of this kind", len(violations)-most)
+		violations = append(violations[:most:most], more)
+	}
+	return violations
+}
+
 func (r *run) audited(do func(*auditor) (int, error)) (int, error) {
-	direct, err := connect(r.servers[0].target())
+	direct, err := connectGRPC(r.servers[0].proxy.upstream())
 	if err != nil {
 		return 0, err
 	}
 	defer direct.close()
 	return do(&auditor{history: r.history, connection: direct,
 		number: r.options.groups * clientsPerGroup})
-}
-
-func (s *server) target() string {
-	s.proxy.mutex.Lock()
-	defer s.proxy.mutex.Unlock()
-	return s.proxy.target
 }
 
 func (r *run) names() (ids, accounts []string) {

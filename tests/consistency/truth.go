@@ -41,7 +41,7 @@ func (a *auditor) ask(r request) (*answer, error) {
 			return &done.answer, nil
 		}
 		if time.Since(begin) > 3*patience {
-			return nil, fmt.Errorf("%s: no answer without faults: %s", &r, &done.answer)
+			return nil, fmt.Errorf("%s, without faults: %s", &r, &done.answer)
 		}
 	}
 }
@@ -129,11 +129,11 @@ func (a *auditor) entries(account string) ([]*zandakav1.Entry, error) {
 	var newestFirst []*zandakav1.Entry
 	message := &zandakav1.ListEntriesRequest{AccountId: account, PageSize: 50}
 	for {
-		body, _, err := a.connection.invoke(patience, "ListEntries", message)
-		if err != nil {
-			return nil, err
-		}
 		page := &zandakav1.ListEntriesResponse{}
+		body, _, err := a.connection.invoke(patience, "ListEntries", message, page)
+		if err != nil {
+			return nil, fmt.Errorf("ListEntries %s, without faults: %w", account, err)
+		}
 		if err := proto.Unmarshal(body, page); err != nil {
 			return nil, err
 		}
