@@ -42,21 +42,25 @@ AIM_PERCENT = 95
 ADDRESS_SPACE_MAX_BYTES = 8 << 30
 FILE_MAX_BYTES = 1 << 30
 
-# Folder: its tests, in the order of tests/CMakeLists.txt's names, and the builds after the plain one.
+# Folder: its tests by their names, and the builds after the plain one.
 FOLDERS = {
     "ledger": (r"ledger_", ["address"]),
     "service": (r"service_", ["address", "thread"]),
     "store": (r"store_", ["address"]),
-    "store/memory": (r"store_(contract|faulty)$|service_", ["address", "thread"]),
+    "store/memory": (r"store_contract$", ["address", "thread"]),
     "store/rocksdb": (r"store_", ["address"]),
 }
+# What a folder's test is told: a backend is held to the contract alone.
+ARGUMENTS = {("store/memory", "store_contract"): ["memory"],
+             ("store/rocksdb", "store_contract"): ["rocksdb"]}
 
 
 class Build:
     """A build of the copied tree, with what is needed to exchange one object in it."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, tested: str):
         self.name = name
+        self.tested = tested
         self.folder = WORK / (name or "plain")
         self.compile: dict[str, list[str]] = {}
         self.links: dict[str, list[str]] = {}
@@ -99,7 +103,7 @@ class Build:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         process = subprocess.Popen(
-            self.runner + [str(binary)], cwd=self.folder, stdin=subprocess.DEVNULL,
+            self.runner + [str(binary), *ARGUMENTS.get((self.tested, name), [])], cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             env=self.environment | {"TMPDIR": str(scratch)}, preexec_fn=self.limit)
         try:
@@ -255,7 +259,7 @@ def main() -> int:
     os.nice(10)
     shutil.rmtree(WORK / "place", ignore_errors=True)
     pattern, more = FOLDERS[arguments.folder]
-    builds = [Build(""), *(Build(name) for name in more)]
+    builds = [Build(name, arguments.folder) for name in ("", *more)]
     for build in builds:
         build.make(pattern)
 
