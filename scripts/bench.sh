@@ -1,6 +1,6 @@
 #!/bin/bash
 # The benchmark: a server on a fresh store, and each workload in rounds beside the machine's own
-# limit. ROUNDS and SECONDS_EACH say how long; DIRECTORY is where the store and the bare log are kept.
+# limits. ROUNDS, SECONDS_EACH and WORKLOADS say how long; DIRECTORY is where the store and the bare log are kept.
 set -eu
 cd "$(dirname "$0")/.."
 binary=build/release/zandaka
@@ -16,10 +16,11 @@ while [ ! -e "$directory/address" ]; do
     sleep 0.05
 done
 echo "$(nproc) cores, Linux $(uname -r), $(date -u +%Y-%m-%d)"
-for workload in single batch lone; do
+address=$(cat "$directory/address")
+for workload in ${WORKLOADS:-single batch batch1024 lone hot replay refused reads mixed}; do
     echo
-    "$binary" bench --server "$(cat "$directory/address")" --directory "$directory" \
-        --workload "$workload" --rounds "${ROUNDS:-5}" --seconds "${SECONDS_EACH:-5}"
+    "$binary" bench --server "$address" --directory "$directory" --workload "$workload" \
+        --rounds "${ROUNDS:-5}" --seconds "${SECONDS_EACH:-5}"
 done
 echo
 echo "the server: $(grep -E 'VmHWM' "/proc/$server/status" | tr -s ' \t' ' ')"

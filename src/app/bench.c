@@ -1,170 +1,179 @@
 /*
  * zandaka bench: how fast the server is beside what the machine could do at the most. Absolute
- * figures mean little on shared machines, so every round measures a bare appended log first and
- * then the server, and what counts is their ratio.
+ * figures mean little on shared machines, so every round measures the machine's limits first (one
+ * fdatasync, a bare appended log, the door alone) and then the server, and what counts is the
+ * share.
  */
 #include "app/bench.h"
 
-#include "app/app.h"
+#include "app/options.h"
 
-#include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #define ROUNDS_MAX 100
-
-struct workload {
-    const char *name;
-    const char *meaning;
-    unsigned connections;
-    unsigned in_flight;
-    unsigned batch;
-    unsigned baseline_batch; /* how many records share a sync in the bare log */
-};
-
-static const struct workload workloads[] = {
-    {"single", "single calls, 8 connections x 100 in flight", 8, 100, 1, 800},
-    {"batch", "Submit of 256, 4 connections x 2 in flight", 4, 2, 256, 1024},
-    {"lone", "one call at a time", 1, 1, 1, 1},
-};
+#define SECONDS_MAX 3600
+#define MILLIONS_MAX 1000
+#define RATE_MAX 10000000
+#define ACCOUNTS_MAX 100000000
+#define ACCOUNTS_DEFAULT 10000
+/* How long each of the machine's limits is measured in a round. */
+#define LIMIT_NS INT64_C(1000000000)
+#define MILLION 1000000
 
 struct round {
-    double baseline; /* records a second */
-    double ours;     /* writes a second */
-    double ratio;
-    int64_t p50_ns;
-    int64_t p99_ns;
-    int64_t max_ns;
-    double sync_ns; /* one append and fdatasync of the baseline */
+    double ours;     /* commands or reads a second */
+    double bare_log; /* records a second; 0: the workload writes nothing */
+    double door;     /* calls a second that the server only has to refuse */
+    double sync_ms;  /* one append and fdatasync */
+    double p50_ms;
+    double p90_ms;
+    double p99_ms;
+    double p999_ms;
+    double max_ms;
 };
 
 struct bench {
-    struct base_text server;
+    const char *server;
     const char *directory;
-    const struct workload *workload;
+    const struct bench_workload *workload;
     int64_t rounds;
     int64_t seconds;
+    int64_t rate;
+    int64_t accounts;
+    int64_t millions;
+    bool json;
+    uint64_t run_number;
+    size_t record_bytes;
     struct base_arena arena;
     struct base_text message;
 };
 
-static const struct option bench_flags[] = {{"server", required_argument, NULL, 's'},
-                                            {"workload", required_argument, NULL, 'w'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"seconds", required_argument, NULL, 't'},
-                                            {"directory", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-
-static const char bench_help[] =
-    "usage: zandaka bench --directory DIR [--server HOST:PORT] [--workload NAME] [--rounds N]\n"
-    "                     [--seconds N]\n\n"
-    "Writes to a running server, in rounds, each beside a bare log that appends records of the\n"
-    "same size to a file in DIR and syncs once a batch. DIR should be on the server's disk. Use a\n"
-    "store of its own: what is written stays.\n\n"
-    "Workloads:\n";
-
-static void print_help(FILE *out)
+static bool run_load(struct bench *bench, const struct bench_workload *workload,
+                     int64_t duration_ns, uint64_t calls_max, struct bench_load_result *ret_result)
 {
-    (void)fputs(bench_help, out);
-    for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {
-        (void)fprintf(out, "  %-8s %s\n", workloads[i].name, workloads[i].meaning);
-    }
-}
-
-static bool parse_count(const char *text, int64_t max, int64_t *ret_count)
-{
-    int64_t count;
-    if (!base_text_to_int64(base_text_of(text), &count) || count < 1 || count > max) {
-        (void)fprintf(stderr, "zandaka bench: `%s` is not a number from 1 to %lld\n", text,
-                      (long long)max);
+    struct bench_load_options options = {.server = base_text_of(bench->server),
+                                         .workload = workload,
+                                         .duration_ns = duration_ns,
+                                         .calls_max = calls_max,
+                                         .rate = (uint64_t)bench->rate,
+                                         .accounts = (unsigned)bench->accounts,
+                                         .run_number = bench->run_number++};
+    if (!bench_load_run(&options, &bench->arena, ret_result, &bench->message)) {
         return false;
     }
-    *ret_count = count;
+    if (ret_result->failures > 0) {
+        bench->message = base_arena_print(&bench->arena, "%llu of the commands failed",
+                                          (unsigned long long)ret_result->failures);
+        return false;
+    }
+    if (ret_result->record_bytes > 0) {
+        bench->record_bytes = ret_result->record_bytes;
+    }
     return true;
 }
 
-static const struct workload *find_workload(const char *name)
+static double per_second(uint64_t count, int64_t duration_ns)
 {
-    for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {
-        if (strcmp(workloads[i].name, name) == 0) {
-            return &workloads[i];
-        }
-    }
-    (void)fprintf(stderr, "zandaka bench: no workload `%s`; see zandaka bench --help\n", name);
-    return NULL;
+    return (double)count * 1e9 / (double)duration_ns;
 }
 
-/* 0: go on; otherwise the exit status plus one. */
-static int parse_flags(struct bench *bench, int argc, char **argv)
+static double percentile_ms(const struct bench_load_result *load, unsigned permille)
 {
-    int flag;
-    bool sound = true;
-    while (sound && (flag = getopt_long(argc, argv, "", bench_flags, NULL)) != -1) {
-        switch (flag) {
-        case 's':
-            bench->server = base_text_of(optarg);
-            break;
-        case 'd':
-            bench->directory = optarg;
-            break;
-        case 'w':
-            bench->workload = find_workload(optarg);
-            sound = bench->workload != NULL;
-            break;
-        case 'r':
-            sound = parse_count(optarg, ROUNDS_MAX, &bench->rounds);
-            break;
-        case 't':
-            sound = parse_count(optarg, 3600, &bench->seconds);
-            break;
-        case 'h':
-            print_help(stdout);
-            return 1 + APP_EXIT_DONE;
-        default:
-            sound = false;
-        }
-    }
-    if (sound && (optind != argc || bench->directory == NULL)) {
-        print_help(stderr);
-        sound = false;
-    }
-    return sound ? 0 : 1 + APP_EXIT_USAGE;
+    return (double)bench_histogram_at(&load->latency, permille) / 1e6;
 }
 
-static bool run_round(struct bench *bench, uint64_t run_number, size_t *record_bytes,
-                      struct round *ret_round)
+static bool measure_limits(struct bench *bench, struct round *round)
 {
-    const struct workload *workload = bench->workload;
-    struct bench_baseline_result baseline;
-    struct bench_load_options options = {.server = bench->server,
-                                         .connections = workload->connections,
-                                         .in_flight = workload->in_flight,
-                                         .batch = workload->batch,
-                                         .duration_ns = bench->seconds * 1000000000,
-                                         .run_number = run_number};
+    struct bench_baseline_result log;
+    struct bench_load_result *door = base_arena_take(&bench->arena, sizeof *door);
+    unsigned batch = bench->workload->baseline_batch;
+    if (!bench_baseline_run(bench->directory, bench->record_bytes, 1, LIMIT_NS, &bench->arena, &log,
+                            &bench->message)) {
+        return false;
+    }
+    round->sync_ms = (double)log.duration_ns / (double)log.syncs / 1e6;
+    if (batch > 0) {
+        if (!bench_baseline_run(bench->directory, bench->record_bytes, batch, LIMIT_NS,
+                                &bench->arena, &log, &bench->message)) {
+            return false;
+        }
+        round->bare_log = per_second(log.records, log.duration_ns);
+    }
+    int64_t rate = bench->rate;
+    bench->rate = 0;
+    bool sound = run_load(bench, bench_workload_named("door"), LIMIT_NS, 0, door);
+    bench->rate = rate;
+    round->door = sound ? per_second(door->done, door->duration_ns) : 0;
+    return sound;
+}
+
+static bool run_round(struct bench *bench, struct round *ret_round)
+{
+    struct round round = {0};
     struct bench_load_result *load = base_arena_take(&bench->arena, sizeof *load);
-    if (!bench_baseline_run(bench->directory, *record_bytes, workload->baseline_batch, 1000000000,
-                            &bench->arena, &baseline, &bench->message) ||
-        !bench_load_run(&options, &bench->arena, load, &bench->message)) {
+    if (!measure_limits(bench, &round) ||
+        !run_load(bench, bench->workload, bench->seconds * 1000000000, 0, load)) {
         return false;
     }
-    if (load->failures > 0) {
-        bench->message = base_arena_print(&bench->arena, "%llu writes failed",
-                                          (unsigned long long)load->failures);
-        return false;
-    }
-    *record_bytes = load->record_bytes;
-    *ret_round =
-        (struct round){.baseline = (double)baseline.records * 1e9 / (double)baseline.duration_ns,
-                       .ours = (double)load->commands * 1e9 / (double)load->duration_ns,
-                       .p50_ns = bench_histogram_at(&load->latency, 500),
-                       .p99_ns = bench_histogram_at(&load->latency, 990),
-                       .max_ns = load->latency.max_ns,
-                       .sync_ns = (double)baseline.duration_ns / (double)baseline.syncs};
-    ret_round->ratio = ret_round->ours / ret_round->baseline;
+    round.ours = per_second(load->done, load->duration_ns);
+    round.p50_ms = percentile_ms(load, 500);
+    round.p90_ms = percentile_ms(load, 900);
+    round.p99_ms = percentile_ms(load, 990);
+    round.p999_ms = percentile_ms(load, 999);
+    round.max_ms = (double)load->latency.max_ns / 1e6;
+    *ret_round = round;
+    base_arena_reset(&bench->arena);
     return true;
 }
+
+/* --- what is printed --- */
+
+static double share_of_log(const struct round *round)
+{
+    return round->bare_log > 0 ? round->ours / round->bare_log : 0;
+}
+static double share_of_door(const struct round *round)
+{
+    return round->ours / round->door;
+}
+static double p50_in_syncs(const struct round *round)
+{
+    return round->p50_ms / round->sync_ms;
+}
+#define FIGURE(name)                                                                               \
+    static double name(const struct round *round)                                                  \
+    {                                                                                              \
+        return round->name;                                                                        \
+    }
+FIGURE(ours)
+FIGURE(bare_log)
+FIGURE(door)
+FIGURE(sync_ms)
+FIGURE(p50_ms)
+FIGURE(p90_ms)
+FIGURE(p99_ms)
+FIGURE(p999_ms)
+FIGURE(max_ms)
+
+static const struct figure {
+    const char *name;
+    const char *json;
+    double (*of)(const struct round *round);
+} figures[] = {
+    {"done / s", "per_second", ours},
+    {"bare log, records / s", "bare_log_per_second", bare_log},
+    {"door alone, calls / s", "door_per_second", door},
+    {"one append and fdatasync, ms", "sync_ms", sync_ms},
+    {"share of the bare log", "share_of_bare_log", share_of_log},
+    {"share of the door", "share_of_door", share_of_door},
+    {"call p50, ms", "p50_ms", p50_ms},
+    {"call p90, ms", "p90_ms", p90_ms},
+    {"call p99, ms", "p99_ms", p99_ms},
+    {"call p99.9, ms", "p999_ms", p999_ms},
+    {"call max, ms", "max_ms", max_ms},
+    {"call p50 / one fdatasync", "p50_in_syncs", p50_in_syncs},
+};
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -173,86 +182,188 @@ static int compare_doubles(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void print_spread(const char *name, const struct round *rounds, int64_t n,
-                         double (*figure)(const struct round *round))
+/* The least, the median and the greatest of a figure over the rounds. */
+static void spread(const struct figure *figure, const struct round *rounds, int64_t n_rounds,
+                   double ret_spread[3])
 {
-    double figures[ROUNDS_MAX];
-    for (int64_t i = 0; i < n; i++) {
-        figures[i] = figure(&rounds[i]);
+    double values[ROUNDS_MAX];
+    for (int64_t i = 0; i < n_rounds; i++) {
+        values[i] = figure->of(&rounds[i]);
     }
-    qsort(figures, (size_t)n, sizeof figures[0], compare_doubles);
-    (void)printf("%-28s %12.3f %12.3f %12.3f\n", name, figures[0], figures[n / 2], figures[n - 1]);
+    qsort(values, (size_t)n_rounds, sizeof values[0], compare_doubles);
+    ret_spread[0] = values[0];
+    ret_spread[1] = values[n_rounds / 2];
+    ret_spread[2] = values[n_rounds - 1];
 }
 
-static double figure_ours(const struct round *round)
+static void print_rounds(const struct bench *bench, const struct round *rounds)
 {
-    return round->ours;
-}
-static double figure_baseline(const struct round *round)
-{
-    return round->baseline;
-}
-static double figure_ratio(const struct round *round)
-{
-    return round->ratio;
-}
-static double figure_p50_ms(const struct round *round)
-{
-    return (double)round->p50_ns / 1e6;
-}
-static double figure_p99_ms(const struct round *round)
-{
-    return (double)round->p99_ns / 1e6;
-}
-static double figure_max_ms(const struct round *round)
-{
-    return (double)round->max_ns / 1e6;
-}
-static double figure_sync_ms(const struct round *round)
-{
-    return round->sync_ns / 1e6;
-}
-static double figure_p50_in_syncs(const struct round *round)
-{
-    return (double)round->p50_ns / round->sync_ns;
+    double values[3];
+    size_t n_figures = sizeof figures / sizeof figures[0];
+    if (bench->json) {
+        (void)printf("{\"workload\":\"%s\",\"rounds\":%lld,\"seconds\":%lld,\"rate\":%lld",
+                     bench->workload->name, (long long)bench->rounds, (long long)bench->seconds,
+                     (long long)bench->rate);
+        for (size_t i = 0; i < n_figures; i++) {
+            spread(&figures[i], rounds, bench->rounds, values);
+            (void)printf(",\"%s\":[%.6g,%.6g,%.6g]", figures[i].json, values[0], values[1],
+                         values[2]);
+        }
+        (void)printf("}\n");
+        return;
+    }
+    (void)printf("%s: %s%s\n%lld rounds of %lld s; records of %zu bytes\n", bench->workload->name,
+                 bench->workload->meaning, bench->rate > 0 ? ", begun by the clock" : "",
+                 (long long)bench->rounds, (long long)bench->seconds, bench->record_bytes);
+    (void)printf("%-30s %12s %12s %12s\n", "", "min", "median", "max");
+    for (size_t i = 0; i < n_figures; i++) {
+        spread(&figures[i], rounds, bench->rounds, values);
+        (void)printf("%-30s %12.3f %12.3f %12.3f\n", figures[i].name, values[0], values[1],
+                     values[2]);
+    }
 }
 
-static void print_rounds(const struct bench *bench, const struct round *rounds, size_t record_bytes)
+static void show_progress(const char *what, int64_t done, int64_t of)
 {
-    (void)printf("%s: %s; %lld rounds of %lld s; records of %zu bytes\n", bench->workload->name,
-                 bench->workload->meaning, (long long)bench->rounds, (long long)bench->seconds,
-                 record_bytes);
-    (void)printf("%-28s %12s %12s %12s\n", "", "min", "median", "max");
-    print_spread("durable writes / s", rounds, bench->rounds, figure_ours);
-    print_spread("bare log, records / s", rounds, bench->rounds, figure_baseline);
-    print_spread("share of the bare log", rounds, bench->rounds, figure_ratio);
-    print_spread("call p50, ms", rounds, bench->rounds, figure_p50_ms);
-    print_spread("call p99, ms", rounds, bench->rounds, figure_p99_ms);
-    print_spread("call max, ms", rounds, bench->rounds, figure_max_ms);
-    print_spread("one batch of the bare log, ms", rounds, bench->rounds, figure_sync_ms);
-    print_spread("call p50 / one such batch", rounds, bench->rounds, figure_p50_in_syncs);
+    if (isatty(STDERR_FILENO)) {
+        (void)fprintf(stderr, "\r%s %lld of %lld\033[K%s", what, (long long)done, (long long)of,
+                      done == of ? "\n" : "");
+    }
+}
+
+/* --- the two ways to run --- */
+
+static bool run_rounds(struct bench *bench)
+{
+    struct round rounds[ROUNDS_MAX];
+    for (int64_t i = 0; i < bench->rounds; i++) {
+        show_progress(bench->workload->name, i, bench->rounds);
+        if (!run_round(bench, &rounds[i])) {
+            return false;
+        }
+    }
+    show_progress(bench->workload->name, bench->rounds, bench->rounds);
+    print_rounds(bench, rounds);
+    return true;
+}
+
+/* One row for each million commands, while the store grows. */
+static bool run_growth(struct bench *bench)
+{
+    if (!bench->json) {
+        (void)printf("growth by %s: %s; %lld accounts\n%10s %12s %10s %10s %10s\n",
+                     bench->workload->name, bench->workload->meaning, (long long)bench->accounts,
+                     "millions", "done / s", "p50, ms", "p99, ms", "max, ms");
+    }
+    for (int64_t million = 1; million <= bench->millions; million++) {
+        struct bench_load_result *load = base_arena_take(&bench->arena, sizeof *load);
+        if (!run_load(bench, bench->workload, INT64_MAX / 4, MILLION / bench->workload->commands,
+                      load)) {
+            return false;
+        }
+        (void)printf(bench->json ? "{\"millions\":%lld,\"per_second\":%.0f,\"p50_ms\":%.3f,"
+                                   "\"p99_ms\":%.3f,\"max_ms\":%.3f}\n"
+                                 : "%10lld %12.0f %10.3f %10.3f %10.3f\n",
+                     (long long)million, per_second(load->done, load->duration_ns),
+                     percentile_ms(load, 500), percentile_ms(load, 990),
+                     (double)load->latency.max_ns / 1e6);
+        (void)fflush(stdout);
+        show_progress("million", million, bench->millions);
+        base_arena_reset(&bench->arena);
+    }
+    return true;
+}
+
+/* --- flags --- */
+
+static bool take_count(const struct app_verb_usage *usage, const char *flag, const char *text,
+                       int64_t max, int64_t *count)
+{
+    int64_t value;
+    if (text == NULL) {
+        return true;
+    }
+    if (!base_text_to_int64(base_text_of(text), &value) || value < 1 || value > max) {
+        (void)app_options_wrong(usage, "--%s: `%s` is not a number from 1 to %lld", flag, text,
+                                (long long)max);
+        return false;
+    }
+    *count = value;
+    return true;
+}
+
+static bool take_workload(const struct app_verb_usage *usage, const char *name, struct bench *bench)
+{
+    bench->workload = bench_workload_named(name == NULL ? "single" : name);
+    if (bench->workload != NULL) {
+        return true;
+    }
+    (void)app_options_wrong(usage, "there is no workload `%s`; there are:", name);
+    for (size_t i = 0; bench_workload_at(i) != NULL; i++) {
+        (void)fprintf(stderr, "  %-10s %s\n", bench_workload_at(i)->name,
+                      bench_workload_at(i)->meaning);
+    }
+    return false;
 }
 
 int app_verb_bench(int argc, char **argv)
 {
-    struct bench bench = {.server = BASE_TEXT(APP_DEFAULT_LISTEN),
-                          .workload = &workloads[0],
-                          .rounds = 5,
-                          .seconds = 5};
-    int ended = parse_flags(&bench, argc, argv);
-    if (ended != 0) {
-        return ended - 1;
+    struct bench bench = {.rounds = 5,
+                          .seconds = 5,
+                          .accounts = ACCOUNTS_DEFAULT,
+                          .record_bytes = 96, /* until an answer has told */
+                          .run_number = (uint64_t)base_now_real_us(&base_clock_system)};
+    struct app_server_flags server = {0};
+    const char *workload = NULL;
+    const char *rounds = NULL;
+    const char *seconds = NULL;
+    const char *rate = NULL;
+    const char *accounts = NULL;
+    const char *millions = NULL;
+    const struct app_flag flags[] = {
+        {"directory", "DIR", &bench.directory, NULL,
+         "where the bare log is written: on the server's disk"},
+        {"workload", "NAME", &workload, NULL,
+         "single (default), batch, batch1024, lone, hot, replay, refused, reads, mixed, door"},
+        {"rounds", "N", &rounds, NULL, "how often (default 5)"},
+        {"seconds", "N", &seconds, NULL, "how long each time (default 5)"},
+        {"rate", "N", &rate, NULL, "begin so many calls a second, by the clock (open loop)"},
+        {"accounts", "N", &accounts, NULL, "how many accounts (default 10000)"},
+        {"growth", "MILLIONS", &millions, NULL, "so many million commands, a row for each million"},
+        {"json", NULL, NULL, &bench.json, "print JSON"},
+        APP_SERVER_FLAGS(server),
+    };
+    const struct app_verb_usage usage = {
+        "bench", "",
+        "Loads a running server, in rounds, each beside the machine's own limits: one\n"
+        "fdatasync, a bare log that appends records of the same size and syncs once a\n"
+        "batch, and calls that the server only has to refuse. Use a store of its own:\n"
+        "what is written stays.",
+        sizeof flags / sizeof flags[0], flags};
+    int first;
+    switch (app_options_parse(argc, argv, &usage, &first)) {
+    case APP_PARSED_HELP:
+        return APP_EXIT_DONE;
+    case APP_PARSED_WRONG:
+        return APP_EXIT_USAGE;
+    case APP_PARSED_RUN:
+        break;
     }
-    struct round rounds[ROUNDS_MAX];
-    size_t record_bytes = 128; /* until the first round has seen one */
-    uint64_t run_number = (uint64_t)base_now_real_us(&base_clock_system);
-    bool sound = true;
-    for (int64_t i = 0; i < bench.rounds && sound; i++) {
-        sound = run_round(&bench, run_number + (uint64_t)i, &record_bytes, &rounds[i]);
+    if (first < argc || bench.directory == NULL) {
+        return app_options_wrong(&usage, "needs --directory, and nothing beside its flags");
     }
-    if (sound) {
-        print_rounds(&bench, rounds, record_bytes);
-    } else {
+    if (!take_workload(&usage, workload, &bench) ||
+        !take_count(&usage, "rounds", rounds, ROUNDS_MAX, &bench.rounds) ||
+        !take_count(&usage, "seconds", seconds, SECONDS_MAX, &bench.seconds) ||
+        !take_count(&usage, "rate", rate, RATE_MAX, &bench.rate) ||
+        !take_count(&usage, "accounts", accounts, ACCOUNTS_MAX, &bench.accounts) ||
+        !take_count(&usage, "growth", millions, MILLIONS_MAX, &bench.millions) ||
+        !app_options_server(&usage, &server)) {
+        return APP_EXIT_USAGE;
+    }
+    bench.server = server.server;
+    bool sound = bench.millions > 0 ? run_growth(&bench) : run_rounds(&bench);
+    if (!sound) {
         (void)fprintf(stderr, "zandaka bench: %.*s\n", BASE_TEXT_ARGS(bench.message));
     }
     base_arena_release(&bench.arena);

@@ -1,6 +1,6 @@
 /*
- * The benchmark's parts: a load of writes over real connections, the machine's own limit beside it,
- * and latencies as a histogram.
+ * The benchmark's parts: loads over real connections, the machine's own limits beside them, and
+ * latencies as a histogram.
  */
 #ifndef ZANDAKA_APP_BENCH_H
 #define ZANDAKA_APP_BENCH_H
@@ -23,28 +23,57 @@ void bench_histogram_add(struct bench_histogram *histogram, int64_t latency_ns);
 /* The latency that `permille` of 1,000 calls did not exceed, to 1/32; 0 when there were none. */
 int64_t bench_histogram_at(const struct bench_histogram *histogram, unsigned permille);
 
+/* --- workloads --- */
+
+/* What a call of a workload asks. */
+enum bench_operation {
+    BENCH_ADD,     /* a new Add to one of the accounts */
+    BENCH_ADD_HOT, /* a new Add, all of them to one account */
+    BENCH_REPLAY,  /* an Add that was answered before */
+    BENCH_REFUSED, /* a Consume from an account that has nothing */
+    BENCH_BALANCE, /* GetBalance */
+    BENCH_MIXED,   /* what a payment platform does: see the workload's meaning */
+    BENCH_DOOR     /* a method that there is not: the cost of the door alone */
+};
+
+struct bench_workload {
+    const char *name;
+    const char *meaning;
+    enum bench_operation operation;
+    unsigned connections;
+    unsigned in_flight;      /* calls under way on each connection */
+    unsigned commands;       /* of each call: 1 is a single call, more a Submit */
+    unsigned baseline_batch; /* records that share a sync in the bare log; 0: writes nothing */
+};
+
+/* NULL: there is none of that name. */
+const struct bench_workload *bench_workload_named(const char *name);
+/* The workload number `index`, NULL behind the last. */
+const struct bench_workload *bench_workload_at(size_t index);
+
 /* --- the load --- */
 
 struct bench_load_options {
     struct base_text server;
-    unsigned connections;
-    unsigned in_flight; /* calls under way on each connection */
-    unsigned batch;     /* 1: single calls; more: that many commands in each Submit */
+    const struct bench_workload *workload;
     int64_t duration_ns;
+    uint64_t calls_max; /* ends after so many calls; 0: by time alone */
+    uint64_t rate;      /* calls a second, begun by the clock (open loop); 0: closed loop */
+    unsigned accounts;
     uint64_t run_number; /* part of every transaction id: a new one for each run on a store */
 };
 
 struct bench_load_result {
     uint64_t calls;
-    uint64_t commands; /* that succeeded */
-    uint64_t failures; /* calls or commands that did not */
+    uint64_t done; /* commands and reads that did what the workload is for */
+    uint64_t failures;
     int64_t duration_ns;
-    size_t record_bytes;            /* of one answer */
-    struct bench_histogram latency; /* of calls */
+    size_t record_bytes; /* of one write's answer */
+    /* Of calls; in an open loop from when each was due, whether or not it could be sent then. */
+    struct bench_histogram latency;
 };
 
-/* Sends Adds for as long as said, each connection keeping its calls in flight. False: no server
- * there, *ret_message in the arena. */
+/* False: no server there, or a connection broke; *ret_message in the arena. */
 bool bench_load_run(const struct bench_load_options *options, struct base_arena *arena,
                     struct bench_load_result *ret_result,
                     struct base_text *ret_message) BASE_MUST_USE;

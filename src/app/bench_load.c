@@ -1,9 +1,10 @@
 /*
- * The load: one thread, all connections in one poll. Every answer starts the next call at once, so
- * the number in flight stays what it was asked to be (a closed loop).
+ * The load: one thread, all connections in one poll. In a closed loop every answer begins the next
+ * call at once, so the number in flight stays what it was asked to be. In an open loop calls are
+ * due by the clock, and what is late to begin counts as slow: otherwise a server that stalls would
+ * be asked less while it does, and look better than it is (coordinated omission).
  */
-#include "api/api.h"
-#include "app/bench.h"
+#include "app/bench_calls.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -11,17 +12,18 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
-
-#define ACCOUNTS 10000
 
 struct load;
 
-/* One call's place: its request is made anew for each call, in memory that stays. */
+/* One call's place. */
 struct slot {
     struct load *load;
     struct link *link;
-    int64_t begun_ns;
+    int64_t begun_ns; /* or due, in an open loop */
+    enum bench_operation operation;
+    struct slot *next_idle;
 };
 
 struct link {
@@ -33,91 +35,55 @@ struct link {
 
 struct load {
     const struct bench_load_options *options;
+    struct bench_source source;
     struct bench_load_result result;
     struct base_arena arena; /* of the request that is being made, and of the answer being read */
     struct link *links;
     struct slot *slots;
+    struct slot *idle; /* an open loop's slots without a call */
     int64_t now_ns;
+    int64_t begin_ns;
     int64_t until_ns;
-    uint64_t next_id;
-    uint64_t random;
+    uint64_t n_begun;
     bool broken;
 };
 
-/* xorshift64: which account is next must cost nothing beside the call. */
-static uint64_t next_random(struct load *load)
+static bool is_over(const struct load *load)
 {
-    load->random ^= load->random << 13;
-    load->random ^= load->random >> 7;
-    load->random ^= load->random << 17;
-    return load->random;
+    return load->broken || load->now_ns >= load->until_ns ||
+           (load->options->calls_max > 0 && load->n_begun >= load->options->calls_max);
 }
 
-static struct ledger_command make_command(struct load *load)
-{
-    struct ledger_amount *amount = base_arena_take(&load->arena, sizeof *amount);
-    *amount = (struct ledger_amount){.kind = BASE_TEXT("points"), .amount_minor = 100};
-    uint64_t number = load->next_id++;
-    /* Callers' ids come in no order, so the hash of the number goes first. */
-    uint64_t scattered = base_hash((struct base_bytes){(const uint8_t *)&number, sizeof number});
-    return (struct ledger_command){
-        .operation = RECORD_OPERATION_ADD,
-        .transaction_id = base_arena_print(
-            &load->arena, "%016llx-%llx-%llx", (unsigned long long)scattered,
-            (unsigned long long)load->options->run_number, (unsigned long long)number),
-        .account_id =
-            base_arena_print(&load->arena, "account-%u", (unsigned)(next_random(load) % ACCOUNTS)),
-        .n_amounts = 1,
-        .amounts = amount};
-}
-
-static void begin_call(struct slot *slot)
+static void begin_call(struct slot *slot, int64_t begun_ns)
 {
     struct load *load = slot->load;
     struct api_call call;
-    unsigned batch = load->options->batch;
     base_arena_reset(&load->arena);
-    if (batch == 1) {
-        struct ledger_command command = make_command(load);
-        api_call_command(&load->arena, &command, &call);
-    } else {
-        struct ledger_command *commands = base_arena_take(&load->arena, batch * sizeof *commands);
-        for (unsigned i = 0; i < batch; i++) {
-            commands[i] = make_command(load);
-        }
-        api_call_submit(&load->arena, batch, commands, &call);
-    }
+    slot->operation = bench_call_make(&load->source, &load->arena, &call);
+    slot->begun_ns = begun_ns;
+    load->n_begun++;
     struct wire_call wire_call = {.path = call.path, .message = call.message, .timeout_ns = -1};
-    slot->begun_ns = load->now_ns;
     if (!wire_client_call(slot->link->client, &wire_call, slot)) {
         load->broken = true;
     }
 }
 
-static void count_answer(struct load *load, const struct wire_response *response)
+/* When the next call of an open loop is due. */
+static int64_t next_due_ns(const struct load *load)
 {
-    struct api_result *results;
-    size_t n_results;
-    if (response->grpc_status != 0) {
-        load->result.failures += load->options->batch;
-        return;
-    }
-    if (load->options->batch == 1) {
-        load->result.commands++;
-        load->result.record_bytes = response->body.length;
-        return;
-    }
-    base_arena_reset(&load->arena);
-    if (!api_read_submit(&load->arena, response->body, &n_results, &results)) {
-        load->result.failures += load->options->batch;
-        return;
-    }
-    for (size_t i = 0; i < n_results; i++) {
-        load->result.commands += results[i].succeeded ? 1 : 0;
-        load->result.failures += results[i].succeeded ? 0 : 1;
-        if (results[i].succeeded) {
-            load->result.record_bytes = results[i].record.length;
+    return load->begin_ns + (int64_t)((double)load->n_begun * 1e9 / (double)load->options->rate);
+}
+
+static void begin_what_is_due(struct load *load)
+{
+    while (load->idle != NULL && !is_over(load)) {
+        int64_t due_ns = next_due_ns(load);
+        if (due_ns > load->now_ns) {
+            return;
         }
+        struct slot *slot = load->idle;
+        load->idle = slot->next_idle;
+        begin_call(slot, due_ns);
     }
 }
 
@@ -128,13 +94,16 @@ static void take_answer(void *user, void *call_user, const struct wire_response 
     /* Read anew for each answer: one read of the socket brings many. */
     load->now_ns = base_now_mono_ns(&base_clock_system);
     bench_histogram_add(&load->result.latency, load->now_ns - slot->begun_ns);
-    load->result.calls++;
-    count_answer(load, response);
+    base_arena_reset(&load->arena);
+    bench_call_judge(&load->source, slot->operation, &load->arena, response, &load->result);
     if (response->grpc_status < 0) {
         load->broken = true;
     }
-    if (!load->broken && load->now_ns < load->until_ns) {
-        begin_call(slot);
+    if (load->options->rate > 0) {
+        slot->next_idle = load->idle;
+        load->idle = slot;
+    } else if (!is_over(load)) {
+        begin_call(slot, load->now_ns);
     }
 }
 
@@ -177,7 +146,7 @@ static void receive_link(struct load *load, struct link *link)
 static bool open_links(struct load *load, struct base_arena *arena, struct base_text *ret_message)
 {
     const struct bench_load_options *options = load->options;
-    for (unsigned i = 0; i < options->connections; i++) {
+    for (unsigned i = 0; i < options->workload->connections; i++) {
         struct link *link = &load->links[i];
         link->fd = net_dial(options->server, 10000, arena, ret_message);
         if (link->fd < 0) {
@@ -195,7 +164,7 @@ static void close_links(struct load *load)
 {
     /* Closing answers every open call, which must begin no other. */
     load->broken = true;
-    for (unsigned i = 0; i < load->options->connections; i++) {
+    for (unsigned i = 0; i < load->options->workload->connections; i++) {
         struct link *link = &load->links[i];
         if (link->client != NULL) {
             wire_client_close(link->client);
@@ -209,7 +178,7 @@ static void close_links(struct load *load)
 
 static bool calls_are_open(const struct load *load)
 {
-    for (unsigned i = 0; i < load->options->connections; i++) {
+    for (unsigned i = 0; i < load->options->workload->connections; i++) {
         if (wire_client_open_calls(load->links[i].client) > 0) {
             return true;
         }
@@ -217,49 +186,71 @@ static bool calls_are_open(const struct load *load)
     return false;
 }
 
+/* Sends what there is, and waits for answers, or until a call is due. */
+static void wait_for_answers(struct load *load, struct pollfd *polled)
+{
+    unsigned n_links = load->options->workload->connections;
+    for (unsigned i = 0; i < n_links; i++) {
+        struct link *link = &load->links[i];
+        send_link(load, link);
+        polled[i] = (struct pollfd){.fd = link->fd, .events = POLLIN};
+        if (link->unsent.length > 0) {
+            polled[i].events |= POLLOUT;
+        }
+    }
+    int64_t wait_ns = 1000000000;
+    if (load->options->rate > 0 && load->idle != NULL && !is_over(load)) {
+        wait_ns = next_due_ns(load) - base_now_mono_ns(&base_clock_system);
+        wait_ns = wait_ns < 0 ? 0 : wait_ns;
+    }
+    struct timespec wait = {.tv_sec = wait_ns / 1000000000, .tv_nsec = wait_ns % 1000000000};
+    (void)ppoll(polled, n_links, &wait, NULL);
+    load->now_ns = base_now_mono_ns(&base_clock_system);
+    for (unsigned i = 0; i < n_links; i++) {
+        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+            receive_link(load, &load->links[i]);
+        }
+    }
+}
+
 static void run_load(struct load *load)
 {
-    const struct bench_load_options *options = load->options;
-    struct pollfd *polled = base_allocate_zeroed(options->connections, sizeof *polled);
-    unsigned n_slots = options->connections * options->in_flight;
+    const struct bench_workload *workload = load->options->workload;
+    struct pollfd *polled = base_allocate_zeroed(workload->connections, sizeof *polled);
     load->now_ns = base_now_mono_ns(&base_clock_system);
-    int64_t begin_ns = load->now_ns;
-    load->until_ns = begin_ns + options->duration_ns;
-    for (unsigned i = 0; i < n_slots; i++) {
-        load->slots[i] =
-            (struct slot){.load = load, .link = &load->links[i % options->connections]};
-        begin_call(&load->slots[i]);
-    }
-    while (!load->broken && calls_are_open(load)) {
-        for (unsigned i = 0; i < options->connections; i++) {
-            struct link *link = &load->links[i];
-            send_link(load, link);
-            polled[i] = (struct pollfd){.fd = link->fd, .events = POLLIN};
-            if (link->unsent.length > 0) {
-                polled[i].events |= POLLOUT;
-            }
-        }
-        (void)poll(polled, options->connections, 1000);
-        for (unsigned i = 0; i < options->connections; i++) {
-            if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-                receive_link(load, &load->links[i]);
-            }
+    load->begin_ns = load->now_ns;
+    load->until_ns = load->begin_ns + load->options->duration_ns;
+    for (unsigned i = 0; i < workload->connections * workload->in_flight; i++) {
+        struct slot *slot = &load->slots[i];
+        *slot = (struct slot){.load = load, .link = &load->links[i % workload->connections]};
+        if (load->options->rate > 0) {
+            slot->next_idle = load->idle;
+            load->idle = slot;
+        } else if (!is_over(load)) {
+            begin_call(slot, load->now_ns);
         }
     }
-    load->result.duration_ns = base_now_mono_ns(&base_clock_system) - begin_ns;
+    while (!load->broken && (calls_are_open(load) || !is_over(load))) {
+        if (load->options->rate > 0) {
+            begin_what_is_due(load);
+        }
+        wait_for_answers(load, polled);
+    }
+    load->result.duration_ns = load->now_ns - load->begin_ns;
     free(polled);
 }
 
 bool bench_load_run(const struct bench_load_options *options, struct base_arena *arena,
                     struct bench_load_result *ret_result, struct base_text *ret_message)
 {
+    const struct bench_workload *workload = options->workload;
     struct load *load = base_allocate_zeroed(1, sizeof *load);
     load->options = options;
-    load->random = options->run_number * 2 + 1;
-    load->links = base_allocate_zeroed(options->connections, sizeof *load->links);
-    load->slots = base_allocate_zeroed((size_t)options->connections * options->in_flight,
+    load->source = bench_source_open(options);
+    load->links = base_allocate_zeroed(workload->connections, sizeof *load->links);
+    load->slots = base_allocate_zeroed((size_t)workload->connections * workload->in_flight,
                                        sizeof *load->slots);
-    for (unsigned i = 0; i < options->connections; i++) {
+    for (unsigned i = 0; i < workload->connections; i++) {
         load->links[i].fd = -1;
     }
     bool connected = open_links(load, arena, ret_message);
