@@ -219,6 +219,21 @@ static void reads_are_run_unless_they_are_late(void **state)
     expect_read(&reads[1], 1, 1, BASE_REASON_NONE);
 }
 
+static void one_step_answers_all_reads_that_wait(void **state)
+{
+    struct world *world = *state;
+    struct counted_read reads[3];
+    for (size_t i = 0; i < 3; i++) {
+        read_make(&reads[i], BASE_NO_DEADLINE);
+        assert_int_equal(service_submit_read(world->service, &reads[i].read), BASE_REASON_NONE);
+    }
+    assert_true(service_step(world->service, NULL, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        expect_read(&reads[i], 1, 1, BASE_REASON_NONE);
+    }
+    assert_false(service_step(world->service, NULL, NULL));
+}
+
 static void reads_are_bounded(void **state)
 {
     struct world *world = *state;
@@ -268,6 +283,7 @@ int main(void)
         IN_A_WORLD(what_was_taken_before_the_stop_is_answered),
         IN_A_WORLD(a_stop_ends_although_the_store_does_not_come_back),
         IN_A_WORLD(reads_are_run_unless_they_are_late),
+        IN_A_WORLD(one_step_answers_all_reads_that_wait),
         IN_A_WORLD(reads_are_bounded),
         IN_A_WORLD(reads_taken_before_the_stop_are_run),
     };

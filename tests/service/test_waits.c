@@ -1,5 +1,5 @@
-/* service: with threads the waits between retries are real ones. Only that no less time passes is
- * asked: how much more does is the machine's affair. */
+/* service: its threads wait, and are woken. The waits between retries are real ones: only that no
+ * less time passes is asked, since how much more does is the machine's affair. */
 #include "service/service.h"
 #include "store/faulty/faulty.h"
 #include "store/memory/memory.h"
@@ -66,8 +66,47 @@ static void retries_wait_for_the_clock(void **state)
     base_arena_release(&arena);
 }
 
+#define READS 200
+
+static void run_nothing(struct service_read *read, struct store *store)
+{
+    (void)read;
+    (void)store;
+}
+
+static void post_read(struct service_read *read, enum base_reason reason)
+{
+    assert_int_equal(reason, BASE_REASON_NONE);
+    sem_post(read->context);
+}
+
+/* One reader, which goes to sleep between two reads. If it is not woken, the test does not end. */
+static void a_lone_reader_wakes_for_every_read(void **state)
+{
+    (void)state;
+    struct ledger_kinds kinds = {.n_kinds = 1};
+    kinds.kinds[0] = (struct ledger_kind){BASE_TEXT("points"), INT64_MAX, BASE_AMOUNT_MAX, false};
+    struct store *store = store_memory_open(&kinds);
+    struct service *service = service_open(&(struct service_options){
+        .store = store, .kinds = &kinds, .clock = &base_clock_system, .n_readers = 1});
+    sem_t done;
+    assert_int_equal(sem_init(&done, 0, 0), 0);
+    for (size_t i = 0; i < READS; i++) {
+        struct service_read read = {.run = run_nothing,
+                                    .done = post_read,
+                                    .deadline_mono_ns = BASE_NO_DEADLINE,
+                                    .context = &done};
+        assert_int_equal(service_submit_read(service, &read), BASE_REASON_NONE);
+        assert_int_equal(sem_wait(&done), 0);
+    }
+    service_close(service);
+    store_close(store);
+    sem_destroy(&done);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(retries_wait_for_the_clock)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(retries_wait_for_the_clock),
+                                       cmocka_unit_test(a_lone_reader_wakes_for_every_read)};
     return cmocka_run_group_tests_name("service_waits", tests, NULL, NULL);
 }
