@@ -232,6 +232,10 @@ static void one_step_answers_all_reads_that_wait(void **state)
         expect_read(&reads[i], 1, 1, BASE_REASON_NONE);
     }
     assert_false(service_step(world->service, NULL, NULL));
+    /* A step that answered one read has done something. */
+    read_make(&reads[0], BASE_NO_DEADLINE);
+    assert_int_equal(service_submit_read(world->service, &reads[0].read), BASE_REASON_NONE);
+    assert_true(service_step(world->service, NULL, NULL));
 }
 
 static void reads_are_bounded(void **state)
