@@ -20,9 +20,13 @@ static void every_command_of_a_submit_is_counted(void **state)
                  "add a alice 1; add a alice 1; add b alice 1; consume c alice 9; "
                  "consume d alice 9; add a alice 1; add e alice 1; add b alice 1",
                  &call);
-    world_run(&world);
     struct service_figures figures;
     service_read_figures(world.service, &figures);
+    assert_int_equal(figures.queued_commands, 8);
+    assert_int_equal(figures.batches, 0);
+    world_run(&world);
+    service_read_figures(world.service, &figures);
+    assert_int_equal(figures.queued_commands, 0);
     assert_int_equal(figures.batches, 1);
     assert_int_equal(figures.applied, 3);
     assert_int_equal(figures.replayed, 3);
