@@ -240,6 +240,49 @@ static void a_flipped_bit_in_a_table_is_a_fault_or_harmless(void **state)
     store_close(store);
 }
 
+/* The manifest's name, which CURRENT holds on its only line. */
+static void find_manifest(const struct rocksdb_test *test, char ret_name[static 64])
+{
+    char path[PLACE_PATH_MAX_BYTES * 2];
+    (void)snprintf(path, sizeof path, "%s/CURRENT", test->place->store);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(ret_name, 64, file));
+    (void)fclose(file);
+    ret_name[strcspn(ret_name, "\n")] = '\0';
+}
+
+/* RocksDB takes a manifest up to its last whole record, so that one that lost its end (or a length
+ * near it) would lose tables: of the ids, say, and then what they knew could succeed again. */
+static void a_manifest_that_lost_its_end_or_any_byte_is_refused(void **state)
+{
+    struct rocksdb_test *test = *state;
+    make_store(test);
+    struct store *store = rocksdb_test_store(test); /* makes tables of the log */
+    assert_non_null(store);
+    rocksdb_test_fill(store, N_BATCHES + 1, 1);
+    store_close(store);
+    char manifest[64];
+    find_manifest(test, manifest);
+    int64_t size = place_file_size(test->place, manifest);
+    for (int64_t at = 0; at < size; at++) {
+        place_flip_byte(test->place, manifest, at);
+        assert_null(rocksdb_test_store_to_read(test));
+        assert_true(rocksdb_test_said(test, "is damaged: its manifest"));
+        place_flip_byte(test->place, manifest, at);
+    }
+    place_copy_file(test->place, manifest, "manifest.whole");
+    place_cut_file(test->place, manifest, size - 1);
+    assert_null(rocksdb_test_store(test));
+    assert_true(rocksdb_test_said(test, "is damaged: its manifest"));
+    place_copy_file(test->place, "manifest.whole", manifest);
+    place_remove_file(test->place, "manifest.whole");
+    store = rocksdb_test_store(test);
+    assert_non_null(store);
+    assert_true(rocksdb_test_has(test, store, "t31"));
+    store_close(store);
+}
+
 #define DAMAGE_TEST(test)                                                                          \
     cmocka_unit_test_setup_teardown(test, rocksdb_test_open, rocksdb_test_close)
 
@@ -255,6 +298,7 @@ int main(void)
         DAMAGE_TEST(an_older_copy_opens_once_the_mark_is_removed),
         DAMAGE_TEST(one_torn_slot_of_the_mark_leaves_the_other),
         DAMAGE_TEST(a_broken_mark_keeps_no_store_from_opening),
+        DAMAGE_TEST(a_manifest_that_lost_its_end_or_any_byte_is_refused),
         DAMAGE_TEST(a_flipped_bit_in_a_table_is_a_fault_or_harmless),
     };
     return cmocka_run_group_tests_name("store/rocksdb: damage", tests, NULL, NULL);

@@ -28,6 +28,7 @@
 #define ZANDAKA_STORE_ROCKSDB_DATABASE_H
 
 #include "store/rocksdb/account_cache.h"
+#include "store/rocksdb/manifest.h"
 #include "store/rocksdb/rocksdb.h"
 #include "store/rocksdb/rows.h"
 
@@ -71,6 +72,7 @@ struct store_rocksdb {
     /* The writer's own. */
     struct store_rocksdb_state state;
     int mark_fd;
+    struct store_rocksdb_manifest_follower manifest;
     struct store_rocksdb_account_cache *account_cache;
     const struct ledger_facts *undisturbed; /* loaded, and nothing was committed since; or NULL */
     bool short_of_space;                    /* what was last logged of it */

@@ -243,13 +243,30 @@ static bool check_mark(const struct opening *opening, struct store_rocksdb_state
                   directory, STORE_ROCKSDB_MARK_FILE);
 }
 
+/* Whether the list of tables is what it was. */
+static bool check_manifest(const struct opening *opening)
+{
+    switch (store_rocksdb_manifest_check(opening->store->directory_fd)) {
+    case STORE_ROCKSDB_MANIFEST_UNREADABLE:
+        return REFUSE(opening, "the manifest in %s cannot be read: %s: look at the disk",
+                      opening->options->directory, strerror(errno));
+    case STORE_ROCKSDB_MANIFEST_DAMAGED:
+        return refuse_as_damaged(opening, "its manifest (CURRENT, MANIFEST-*) is not the one that "
+                                          "is known to have been durable");
+    case STORE_ROCKSDB_MANIFEST_SOUND:
+        break;
+    }
+    return true;
+}
+
 static bool look(struct opening *opening)
 {
     const char *directory = opening->options->directory;
     struct facts_found found;
     bool ours = false;
     bool all = false;
-    if (!list_families(opening, &ours, &all) || !look_inside(opening, &found)) {
+    if (!check_manifest(opening) || !list_families(opening, &ours, &all) ||
+        !look_inside(opening, &found)) {
         return false;
     }
     if (found.has_format && found.format != STORE_ROCKSDB_FORMAT) {
@@ -384,7 +401,8 @@ static bool prepare_writing(const struct opening *opening)
 {
     struct store_rocksdb *store = opening->store;
     store->mark_fd = store_rocksdb_mark_open(store->directory_fd, store->state);
-    if (store->mark_fd < 0) {
+    if (store->mark_fd < 0 ||
+        !store_rocksdb_manifest_note(&store->manifest, store->directory_fd, store->mark_fd)) {
         return REFUSE(opening, "%s/%s cannot be written: %s: look at the disk and the permissions",
                       store->directory, STORE_ROCKSDB_MARK_FILE, strerror(errno));
     }
@@ -411,6 +429,13 @@ static void store_rocksdb_close(struct store *base)
         }
         rocksdb_close(store->database);
     }
+    if (store->mark_fd >= 0) {
+        /* What is known less of the manifest is still right. */
+        bool ignored =
+            store_rocksdb_manifest_note(&store->manifest, store->directory_fd, store->mark_fd);
+        (void)ignored;
+    }
+    store_rocksdb_manifest_unfollow(&store->manifest);
     rocksdb_readoptions_destroy(store->read_options);
     rocksdb_writeoptions_destroy(store->write_options);
     store_rocksdb_setup_close(&store->setup);
@@ -446,6 +471,7 @@ struct store *store_rocksdb_open(const struct store_rocksdb_options *options,
     store->directory = memcpy(base_allocate(length), options->directory, length);
     store->directory_fd = -1;
     store->mark_fd = -1;
+    store->manifest = STORE_ROCKSDB_MANIFEST_NONE;
     store->read_only = options->kinds == NULL;
     store->free_space_reserve_bytes = options->free_space_reserve_bytes;
     store->read_options = store_rocksdb_read_options(NULL);

@@ -24,6 +24,9 @@
 /* The write buffers' bytes over the size of one: small ones are searched faster, since more of one
  * fits the processor's caches, and large ones are merged less often. */
 #define WRITE_BUFFER_PARTS 16
+/* Bytes of the manifest after which RocksDB begins a new one: it is hashed whole whenever it has
+ * grown (manifest.h). */
+#define MANIFEST_MAX_BYTES ((size_t)4 << 20)
 /* Write buffers of one family. One fills while others are flushed. */
 #define WRITE_BUFFERS_PER_FAMILY 4
 /* The part of a write buffer that goes to a Bloom filter of its keys, for ids: nearly every id that
@@ -100,6 +103,7 @@ static rocksdb_options_t *whole_options(uint64_t write_buffers_bytes)
     rocksdb_options_set_max_background_jobs(options, BACKGROUND_JOBS);
     rocksdb_options_set_db_write_buffer_size(options, write_buffers_bytes);
     rocksdb_options_set_max_total_wal_size(options, LOG_MAX_BYTES);
+    rocksdb_options_set_max_manifest_file_size(options, MANIFEST_MAX_BYTES);
     /* Up to the first broken record of the log; whether that is far enough, the mark says. */
     rocksdb_options_set_wal_recovery_mode(options, RECOVER_TO_POINT_IN_TIME);
     /* There is one writer, and with one the locks of concurrent writing only cost. */

@@ -414,7 +414,8 @@ static void write_or_stop(struct store_rocksdb *store, rocksdb_writebatch_t *bat
                   "is on the disk: look at the disk, then start again",
                   store->directory, error);
     }
-    if (!store_rocksdb_mark_write(store->mark_fd, store->state)) {
+    if (!store_rocksdb_mark_write(store->mark_fd, store->state) ||
+        !store_rocksdb_manifest_note(&store->manifest, store->directory_fd, store->mark_fd)) {
         base_stop("the store in %s could not write %s: %s; the process stops: look at the disk, "
                   "then start again",
                   store->directory, STORE_ROCKSDB_MARK_FILE, strerror(errno));
