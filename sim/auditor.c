@@ -30,7 +30,9 @@ void auditor_handed_over(struct auditor *auditor, struct auditor_request *reques
 {
     request->position = auditor->n_rows;
     for (size_t i = 0; i < request->n_commands; i++) {
-        auditor_tally_of(auditor, &request->commands[i])->open++;
+        struct auditor_tally *tally = auditor_tally_of(auditor, &request->commands[i]);
+        tally->handed_over++;
+        tally->open++;
     }
 }
 
@@ -71,6 +73,7 @@ struct judgement {
     const struct auditor_request *request;
     const struct service_result *results;
     size_t moment; /* the journal's length at the earliest moment that the next command may have */
+    size_t effect; /* the position of the last effect that is surely the request's own */
 };
 
 static void fail(const struct judgement *judgement, size_t index, const char *rule,
@@ -136,6 +139,40 @@ static void judge_refusal(struct judgement *judgement, size_t index)
          what);
 }
 
+/* Whether a success that is told as new must be just that. Two servers that try the same request
+ * with an unknown outcome may make records that are equal byte for byte, when the time is that of
+ * the account's last transaction: then neither can tell whose it is, and both may say new. */
+static bool is_certain(const struct auditor *auditor, const struct auditor_id *id)
+{
+    return auditor->one_server || !id->doubted;
+}
+
+/* Whether the record comes from this very command: it was handed over just once. */
+static bool took_effect_itself(const struct judgement *judgement, size_t index,
+                               const struct auditor_id *id)
+{
+    const struct ledger_command *command = &judgement->request->commands[index];
+    return command->operation != RECORD_OPERATION_CANCEL &&
+           auditor_tally_of(judgement->auditor, command)->handed_over == 1 &&
+           base_text_equal(auditor_origin(judgement->auditor, id)->description,
+                           command->description);
+}
+
+static void judge_new_success(struct judgement *judgement, size_t index, struct auditor_id *id)
+{
+    struct auditor *auditor = judgement->auditor;
+    const struct ledger_command *command = &judgement->request->commands[index];
+    if (auditor_verdict(auditor, judgement->request->kinds, command, id->position - 1).reason !=
+        BASE_REASON_NONE) {
+        fail(judgement, index, "contract 4", "by its server's configuration it was not possible");
+        return;
+    }
+    id->n_applied++;
+    if (id->n_applied > 1) {
+        fail(judgement, index, "contract 3.2", "it is the second success that is no replay");
+    }
+}
+
 static void judge_success(struct judgement *judgement, size_t index)
 {
     struct auditor *auditor = judgement->auditor;
@@ -155,34 +192,26 @@ static void judge_success(struct judgement *judgement, size_t index)
         fail(judgement, index, "contract 3.5, 3.7", "the record is that of another content");
         return;
     }
-    if (result->replayed) {
-        judgement->moment = id->position > judgement->moment ? id->position : judgement->moment;
-        return;
-    }
-    /* Its own effect, so it lies behind everything that the request was told before. */
-    if (id->position <= judgement->moment) {
-        fail(judgement, index, "contract 3.14, 3.4",
-             "it was recorded before its turn, so it is a replay or out of order");
-        return;
-    }
-    judgement->moment = id->position;
-    /* With several servers, an unknown commit that is equal byte for byte may have been another's.
-     */
-    bool is_its_own = auditor->one_server || !id->doubted;
-    if (is_its_own &&
-        auditor_verdict(auditor, judgement->request->kinds, command, id->position - 1).reason !=
-            BASE_REASON_NONE) {
-        fail(judgement, index, "contract 4", "by its server's configuration it was not possible");
-        return;
-    }
-    if (command->operation != RECORD_OPERATION_CANCEL &&
+    if (!result->replayed && command->operation != RECORD_OPERATION_CANCEL &&
         !base_text_equal(auditor_origin(auditor, id)->description, command->description)) {
         fail(judgement, index, "contract 3.4", "the record has another request's labels");
         return;
     }
-    id->n_applied++;
-    if (id->n_applied > 1 && is_its_own) {
-        fail(judgement, index, "contract 3.2", "it is the second success that is no replay");
+    /* A new success lies behind everything that the request was told before. After an unknown
+     * outcome a success may be told as a replay of the request's own earlier attempt, and then what
+     * is told before it may rest on that; but effects keep their order. */
+    bool is_new = !result->replayed && is_certain(auditor, id);
+    bool is_its_own = is_new || took_effect_itself(judgement, index, id);
+    if ((is_new && id->position <= judgement->moment) ||
+        (is_its_own && id->position <= judgement->effect)) {
+        fail(judgement, index, "contract 3.14, 3.4",
+             "it was recorded before its turn, so it is a replay or out of order");
+        return;
+    }
+    judgement->effect = is_its_own ? id->position : judgement->effect;
+    judgement->moment = id->position > judgement->moment ? id->position : judgement->moment;
+    if (is_new) {
+        judge_new_success(judgement, index, id);
     }
 }
 
@@ -247,15 +276,15 @@ static void judge_order(struct judgement *judgement)
     }
 }
 
-static void settle_tally(struct auditor *auditor, const struct ledger_command *command,
-                         const struct service_result *result)
+static void settle_tally(struct auditor *auditor, const struct auditor_request *request,
+                         const struct ledger_command *command, const struct service_result *result)
 {
     struct auditor_tally *tally = auditor_tally_of(auditor, command);
     enum base_reason reason = result->refusal.reason;
     tally->open--;
     if (reason == BASE_REASON_NONE) {
         tally->applied += !result->replayed;
-        tally->replayed += result->replayed;
+        tally->replayed_in_doubt += result->replayed && request->outcome_unknown;
         auditor->figures.applied += !result->replayed;
         auditor->figures.replayed += result->replayed;
     } else {
@@ -267,10 +296,10 @@ static void settle_tally(struct auditor *auditor, const struct ledger_command *c
 void auditor_answered(struct auditor *auditor, const struct auditor_request *request,
                       const struct service_result *results, bool taken, int64_t now_ns)
 {
-    struct judgement judgement = {auditor, request, results, request->position};
+    struct judgement judgement = {auditor, request, results, request->position, 0};
     for (size_t i = 0; i < request->n_commands; i++) {
         enum base_reason reason = results[i].refusal.reason;
-        settle_tally(auditor, &request->commands[i], &results[i]);
+        settle_tally(auditor, request, &request->commands[i], &results[i]);
         if (reason == BASE_REASON_NONE) {
             judge_success(&judgement, i);
         } else if (is_refusal_by_rule(reason)) {

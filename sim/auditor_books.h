@@ -11,11 +11,13 @@ __extension__ typedef __int128 auditor_wide;
 
 /* What became of everything that was sent with one content and one set of labels. */
 struct auditor_tally {
-    uint64_t open;     /* a server has it */
-    uint64_t lost;     /* its server died */
-    uint64_t unknown;  /* answered with `applied: unknown` */
-    uint64_t applied;  /* answered with a success that is no replay */
-    uint64_t replayed; /* answered with one that is */
+    uint64_t handed_over;
+    uint64_t open;    /* a server has it */
+    uint64_t lost;    /* its server died */
+    uint64_t unknown; /* answered with `applied: unknown` */
+    uint64_t applied; /* answered with a success that is no replay */
+    /* answered with one that is, after an unknown outcome: it may have been its own */
+    uint64_t replayed_in_doubt;
 };
 
 struct auditor_variant {

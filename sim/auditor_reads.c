@@ -135,8 +135,7 @@ static void settle_id(struct auditor *auditor, const struct auditor_id *id)
     const struct auditor_tally *tally = transaction->state == RECORD_STATE_CANCELLED
                                             ? &id->fences
                                             : &auditor->variants[id->variant].tally;
-    bool owned =
-        tally->applied + tally->lost + tally->unknown > 0 || (id->doubted && tally->replayed > 0);
+    bool owned = tally->applied + tally->lost + tally->unknown + tally->replayed_in_doubt > 0;
     if (!owned) {
         auditor_fail(auditor, "contract 4, applied", transaction->transaction_id,
                      transaction->account_id,

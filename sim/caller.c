@@ -65,18 +65,18 @@ static void time_out(struct sim_world *world, void *subject, uint64_t number)
 }
 
 /* What is sent is a copy: a repeat may be labelled anew, and the old one is still on its way. */
-static struct sim_attempt *attempt_make(struct sim_world *world, struct sim_caller *caller)
+static struct sim_attempt *attempt_make(struct sim_world *world, struct sim_caller *caller,
+                                        size_t n_commands, const struct ledger_command *commands)
 {
     struct sim_attempt *attempt = base_arena_take(&world->arena, sizeof *attempt);
-    struct ledger_command *commands =
-        base_arena_take(&world->arena, caller->n_commands * sizeof *commands);
-    memcpy(commands, caller->commands, caller->n_commands * sizeof *commands);
+    struct ledger_command *copy = base_arena_take(&world->arena, n_commands * sizeof *copy);
+    memcpy(copy, commands, n_commands * sizeof *copy);
     bool has_deadline = sim_misfortune(world, world->swarm.deadline);
     *attempt = (struct sim_attempt){
         .caller = caller,
         .operation = caller->operation,
-        .n_commands = caller->n_commands,
-        .commands = commands,
+        .n_commands = n_commands,
+        .commands = copy,
         .timeout_ns = has_deadline
                           ? sim_random_between(&world->random, 1, world->swarm.deadline_max_ns)
                           : BASE_NO_DEADLINE,
@@ -84,13 +84,14 @@ static struct sim_attempt *attempt_make(struct sim_world *world, struct sim_call
     return attempt;
 }
 
-static void send(struct sim_world *world, struct sim_caller *caller)
+static void send_request(struct sim_world *world, struct sim_caller *caller, size_t n_commands,
+                         const struct ledger_command *commands)
 {
-    struct sim_attempt *attempt = attempt_make(world, caller);
+    struct sim_attempt *attempt = attempt_make(world, caller, n_commands, commands);
     world->counts[SIM_COUNT_REQUESTS]++;
-    world->counts[SIM_COUNT_COMMANDS] += attempt->n_commands;
-    world->n_commands += attempt->n_commands;
-    for (size_t i = 0; i < attempt->n_commands; i++) {
+    world->counts[SIM_COUNT_COMMANDS] += n_commands;
+    world->n_commands += n_commands;
+    for (size_t i = 0; i < n_commands; i++) {
         const struct ledger_command *command = &attempt->commands[i];
         world->counts[SIM_COUNT_FENCES] += command->operation == RECORD_OPERATION_CANCEL;
         sim_trace(world, base_hash(base_bytes_of(command->description)));
@@ -100,6 +101,19 @@ static void send(struct sim_world *world, struct sim_caller *caller)
     sim_network_send(world, attempt);
     if (sim_misfortune(world, world->swarm.hedge)) {
         sim_network_send(world, attempt);
+    }
+}
+
+/* All of the operation: as one request, or each command as one of its own. Then the first answer
+ * decides how the caller goes on, as with a caller that has lost count. */
+static void send(struct sim_world *world, struct sim_caller *caller)
+{
+    if (sim_random_chance(&world->random, world->swarm.scatter)) {
+        for (size_t i = 0; i < caller->n_commands; i++) {
+            send_request(world, caller, 1, &caller->commands[i]);
+        }
+    } else {
+        send_request(world, caller, caller->n_commands, caller->commands);
     }
     caller->send++;
     caller->tries_left--;

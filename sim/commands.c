@@ -77,20 +77,36 @@ static struct ledger_command keep(struct sim_world *world, struct ledger_command
     return command;
 }
 
-static struct ledger_command fresh(struct sim_world *world)
+/* A command under an id of its own, whose content is still to come. */
+static struct ledger_command fresh_id(struct sim_world *world)
 {
     if (world->n_ids == world->ids_capacity) {
         world->ids_capacity = world->ids_capacity > 0 ? 2 * world->ids_capacity : 64;
         world->ids = base_reallocate(world->ids, world->ids_capacity * sizeof *world->ids);
     }
     world->ids[world->n_ids] = (struct sim_id){0};
-    struct ledger_command command = {
-        .operation =
-            chance(world, world->swarm.add) ? RECORD_OPERATION_ADD : RECORD_OPERATION_CONSUME,
-        .transaction_id = base_arena_print(&world->arena, "t%zu", world->n_ids++),
-        .account_id = sim_account_id(world, pick(world, world->swarm.n_accounts)),
-    };
+    return (struct ledger_command){.transaction_id =
+                                       base_arena_print(&world->arena, "t%zu", world->n_ids++)};
+}
+
+static struct ledger_command fresh(struct sim_world *world)
+{
+    struct ledger_command command = fresh_id(world);
+    command.operation =
+        chance(world, world->swarm.add) ? RECORD_OPERATION_ADD : RECORD_OPERATION_CONSUME;
+    command.account_id = sim_account_id(world, pick(world, world->swarm.n_accounts));
     pick_amounts(world, &command);
+    return keep(world, command);
+}
+
+/* A top-up and a payment of just that: the second can only be when the first is. */
+static struct ledger_command consume_just_that(struct sim_world *world, struct ledger_command add)
+{
+    struct ledger_command command = fresh_id(world);
+    command.operation = RECORD_OPERATION_CONSUME;
+    command.account_id = add.account_id;
+    command.n_amounts = add.n_amounts;
+    command.amounts = add.amounts;
     return keep(world, command);
 }
 
@@ -174,6 +190,11 @@ struct ledger_command *sim_commands_make(struct sim_world *world, size_t n)
 {
     struct ledger_command *commands = base_arena_take(&world->arena, n * sizeof *commands);
     for (size_t i = 0; i < n; i++) {
+        if (i > 0 && commands[i - 1].operation == RECORD_OPERATION_ADD &&
+            chance(world, world->swarm.follow)) {
+            commands[i] = consume_just_that(world, commands[i - 1]);
+            continue;
+        }
         bool is_repeat = world->n_ids > 0 && chance(world, world->swarm.repeat);
         commands[i] = is_repeat ? under_used_id(world) : fresh(world);
         if (!is_repeat && chance(world, world->swarm.cancel / 4)) {

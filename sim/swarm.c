@@ -60,6 +60,8 @@ static void pick_callers(struct sim_random *random, struct sim_swarm *swarm)
     swarm->fence_after_giving_up = (unsigned)PICK_ONE(random, 0, 500, 1000);
     swarm->submit = pick_chance(random, 900);
     swarm->submit_max = (unsigned)PICK_ONE(random, 2, 4, 10, 40);
+    swarm->scatter = (unsigned)PICK_ONE(random, 0, 300, 1000);
+    swarm->follow = pick_chance(random, 800);
     swarm->read = pick_chance(random, 500);
     swarm->hedge = pick_chance(random, 500);
     swarm->deadline = pick_chance(random, 800);

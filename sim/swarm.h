@@ -56,6 +56,8 @@ struct sim_swarm {
     unsigned fence_after_giving_up;
     unsigned submit;
     unsigned submit_max;
+    unsigned scatter; /* of a Submit: its commands go as requests of their own, at once */
+    unsigned follow;  /* of an Add within: the next command consumes just what it brings */
     unsigned read;
     unsigned hedge; /* the same request twice at once */
     unsigned deadline;
