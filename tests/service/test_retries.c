@@ -112,12 +112,27 @@ static void how_long_it_was_unavailable_is_forgotten(void **state)
     world_submit(&world, "@10 add a alice 1", &call);
     run_waiting(&world, &waiting, (const int64_t[]){10000000, 0});
     assert_string_equal(world_told(&world, call), "DEADLINE_EXCEEDED");
-    assert_int_equal(waiting.n_waits, 1); /* and nobody waits when all have left */
     world.now_ns += 5000000000;
     world_set_script(&world, (struct world_script){.commits = "u"});
     world_submit(&world, "add a alice 1", &call);
     run_waiting(&world, &waiting, (const int64_t[]){0});
     assert_string_equal(world_told(&world, call), "applied");
+    world_close(&world);
+}
+
+/* When all calls of a batch have left, it is not tried again for nobody. */
+static void a_batch_that_everybody_left_is_over(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world_set_script(&world, (struct world_script){.loads = "u*"});
+    struct world_call *call;
+    struct waiting waiting;
+    world_submit(&world, "@10 add a alice 1", &call);
+    run_waiting(&world, &waiting, (const int64_t[]){10000000, 0});
+    assert_string_equal(world_told(&world, call), "DEADLINE_EXCEEDED");
+    assert_int_equal(waiting.n_waits, 1);
     world_close(&world);
 }
 
@@ -219,6 +234,7 @@ int main(void)
         cmocka_unit_test(retries_end_at_their_limit_and_not_before),
         cmocka_unit_test(the_next_batch_begins_anew),
         cmocka_unit_test(how_long_it_was_unavailable_is_forgotten),
+        cmocka_unit_test(a_batch_that_everybody_left_is_over),
         cmocka_unit_test(a_part_that_is_done_shows_that_the_store_is_there),
         cmocka_unit_test(a_store_that_conflicts_is_there),
         cmocka_unit_test(a_settled_batch_waits_once),

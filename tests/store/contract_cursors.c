@@ -173,6 +173,23 @@ static void a_cursor_may_be_closed_before_its_end(void **state)
     }
 }
 
+/* Whatever place a row has in a store: after each new account, all of them are met. */
+static void a_walk_meets_every_row(void **state)
+{
+    enum { ACCOUNTS = 60 };
+    struct contract *contract = *state;
+    for (size_t i = 0; i < ACCOUNTS; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "add t%zu account-%zu points=1", i, i);
+        contract_commit(contract, line);
+        for (int table = STORE_TABLE_JOURNAL; table <= STORE_TABLE_ENTRIES; table++) {
+            assert_int_equal(
+                contract_read_table(contract, contract->store, (enum store_table)table).n_rows,
+                i + 1);
+        }
+    }
+}
+
 struct contract_tests contract_cursors(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -183,6 +200,7 @@ struct contract_tests contract_cursors(void)
         CONTRACT_TEST(entries_are_walked_by_account_newest_first_and_agree_with_the_reads),
         CONTRACT_TEST(a_walk_shows_its_table_as_of_its_opening),
         CONTRACT_TEST(a_cursor_may_be_closed_before_its_end),
+        CONTRACT_TEST(a_walk_meets_every_row),
     };
     return (struct contract_tests){tests, sizeof tests / sizeof tests[0]};
 }
