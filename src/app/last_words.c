@@ -31,7 +31,7 @@ static void speak(int number)
         if (signals[i].number == number) {
             /* There is nowhere to tell that standard error is gone. */
             ssize_t ignored = write(STDERR_FILENO, signals[i].words, strlen(signals[i].words));
-            ignored = write(STDERR_FILENO, advice, sizeof advice - 1);
+            ignored += write(STDERR_FILENO, advice, sizeof advice - 1);
             (void)ignored;
         }
     }

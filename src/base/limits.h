@@ -66,7 +66,8 @@
 #define BASE_QUEUE_MAX 16384
 /* Reads that may wait. */
 #define BASE_READ_QUEUE_MAX 16384
-/* Accounts in the writer's cache: rows as they are stored, about 150 bytes each with a few kinds. */
+/* Accounts in the writer's cache: rows as they are stored, about 150 bytes each with a few kinds.
+ */
 #define BASE_ACCOUNT_CACHE_MAX 1000000
 
 /* --- connections --- */

@@ -398,26 +398,40 @@ static void a_connection_beyond_the_limit_is_closed_and_the_others_live(void **s
     }
 }
 
+#define N_DRAINED 4
+
+/* A client that closes when the server has. */
+static void *close_after_the_end(void *fds)
+{
+    char byte;
+    for (int i = 0; i < N_DRAINED; i++) {
+        assert_int_equal(read(((int *)fds)[i], &byte, 1), 0);
+        (void)close(((int *)fds)[i]);
+    }
+    return NULL;
+}
+
 static void a_drain_tells_every_session_and_waits_for_it(void **state)
 {
     struct fixture *fixture = *state;
-    int fds[4];
+    int fds[N_DRAINED];
     char back[4];
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N_DRAINED; i++) {
         fds[i] = dial(fixture);
         send_all(fds[i], "ping", 4);
         assert_int_equal(receive_all(fds[i], back, 4), 4);
     }
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, close_after_the_end, fds), 0);
     struct base_text address =
         base_arena_text(&fixture->arena, net_server_address(fixture->server));
-    net_server_drain(fixture->server, 0);
-    assert_int_equal(atomic_load(&fixture->n_drained), 8);
+    net_server_drain(fixture->server, 60000);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(net_server_connections(fixture->server), 0);
+    /* Each was given notice, and then told that it is for good. */
+    assert_int_equal(atomic_load(&fixture->n_drained), 2 * N_DRAINED);
     struct base_text message;
     assert_int_equal(net_dial(address, 1000, &fixture->arena, &message), -1);
-    for (int i = 0; i < 4; i++) {
-        assert_int_equal(read(fds[i], back, 4), 0);
-        (void)close(fds[i]);
-    }
     net_server_close(fixture->server);
     fixture->server = NULL;
     assert_int_equal(net_dial(address, 1000, &fixture->arena, &message), -1);
