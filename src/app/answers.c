@@ -104,7 +104,8 @@ static const char *advice(const struct api_failure *failure)
         return "same_request: repeat the same command, with the same id";
     }
     if (base_text_equal(failure->retry, BASE_TEXT("after_change"))) {
-        return "after_change: pointless until something changes, such as the balance";
+        return "after_change: pointless until something changes, such as the balance or the "
+               "configuration";
     }
     return "never: this command cannot succeed as it is";
 }

@@ -341,16 +341,12 @@ int app_verb_bench(int argc, char **argv)
         "what is written stays.",
         sizeof flags / sizeof flags[0], flags};
     int first;
-    switch (app_options_parse(argc, argv, &usage, &first)) {
-    case APP_PARSED_HELP:
-        return APP_EXIT_DONE;
-    case APP_PARSED_WRONG:
-        return APP_EXIT_USAGE;
-    case APP_PARSED_RUN:
-        break;
+    int status;
+    if (!app_options_parse(argc, argv, &usage, &first, &status)) {
+        return status;
     }
-    if (first < argc || bench.directory == NULL) {
-        return app_options_wrong(&usage, "needs --directory, and nothing beside its flags");
+    if (bench.directory == NULL) {
+        return app_options_wrong(&usage, "needs --directory");
     }
     if (!take_workload(&usage, workload, &bench) ||
         !take_count(&usage, "rounds", rounds, ROUNDS_MAX, &bench.rounds) ||

@@ -141,16 +141,26 @@ static int call_for_transaction(const char *verb, const struct given *given,
 static bool parse(int argc, char **argv, const struct app_verb_usage *usage, struct given *given,
                   int *ret_first_operand, int *ret_status)
 {
-    enum app_parsed parsed = app_options_parse(argc, argv, usage, ret_first_operand);
-    if (parsed == APP_PARSED_RUN && *ret_first_operand < argc && usage->operands[0] == '\0') {
-        (void)app_options_wrong(usage, "`%s` is not a flag", argv[*ret_first_operand]);
-        parsed = APP_PARSED_WRONG;
+    if (!app_options_parse(argc, argv, usage, ret_first_operand, ret_status)) {
+        return false;
     }
-    if (parsed == APP_PARSED_RUN && !app_options_server(usage, &given->server)) {
-        parsed = APP_PARSED_WRONG;
+    *ret_status = APP_EXIT_USAGE;
+    return app_options_server(usage, &given->server);
+}
+
+/* Whether a verb's --id or --account is there and can be one. Otherwise printed what is wrong. A
+ * read takes the ids that are kept from callers too. */
+static bool has_id(const struct app_verb_usage *usage, const char *flag, const char *id)
+{
+    if (id == NULL) {
+        (void)app_options_wrong(usage, "needs --%s", flag);
+        return false;
     }
-    *ret_status = parsed == APP_PARSED_HELP ? APP_EXIT_DONE : APP_EXIT_USAGE;
-    return parsed == APP_PARSED_RUN;
+    const char *wrong = api_check_account_id(base_text_of(id));
+    if (wrong != NULL) {
+        (void)app_options_wrong(usage, "--%s: %s", flag, wrong);
+    }
+    return wrong == NULL;
 }
 
 /* --- writes --- */
@@ -267,9 +277,8 @@ int app_verb_transaction(int argc, char **argv)
     if (!parse(argc, argv, &usage, &given, &first, &status)) {
         return status;
     }
-    const char *wrong = given.id == NULL ? "needed" : api_check_account_id(base_text_of(given.id));
-    if (wrong != NULL) {
-        return app_options_wrong(&usage, "--id: %s", wrong);
+    if (!has_id(&usage, "id", given.id)) {
+        return APP_EXIT_USAGE;
     }
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct api_call call;
@@ -292,10 +301,8 @@ int app_verb_balance(int argc, char **argv)
     if (!parse(argc, argv, &usage, &given, &first, &status)) {
         return status;
     }
-    const char *wrong =
-        given.account == NULL ? "needed" : api_check_account_id(base_text_of(given.account));
-    if (wrong != NULL) {
-        return app_options_wrong(&usage, "--account: %s", wrong);
+    if (!has_id(&usage, "account", given.account)) {
+        return APP_EXIT_USAGE;
     }
     struct exchange exchange;
     status = connect_server(&exchange, usage.verb, &given);
@@ -387,12 +394,10 @@ int app_verb_history(int argc, char **argv)
     if (!parse(argc, argv, &usage, &given, &first, &status)) {
         return status;
     }
-    const char *wrong =
-        given.account == NULL ? "needed" : api_check_account_id(base_text_of(given.account));
-    if (wrong != NULL) {
-        return app_options_wrong(&usage, "--account: %s", wrong);
+    if (!has_id(&usage, "account", given.account)) {
+        return APP_EXIT_USAGE;
     }
-    wrong = given.kind == NULL ? NULL : api_check_kind_code(base_text_of(given.kind));
+    const char *wrong = given.kind == NULL ? NULL : api_check_kind_code(base_text_of(given.kind));
     if (wrong != NULL) {
         return app_options_wrong(&usage, "--kind: %s", wrong);
     }

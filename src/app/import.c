@@ -26,6 +26,9 @@ static int run(const struct app_server_flags *server, const struct import_rows *
     if (compares) {
         (void)printf("; %zu accounts: %zu balances match", comparison.n_accounts,
                      comparison.n_matching);
+        if (comparison.n_differing > 0) {
+            (void)printf(", %zu do not", comparison.n_differing);
+        }
     }
     (void)printf("\n");
     return counts.n_refused > 0 || comparison.n_differing > 0 ? APP_EXIT_REFUSED : APP_EXIT_DONE;
@@ -76,13 +79,9 @@ int app_verb_import(int argc, char **argv)
         "has moved for --timeout.",
         sizeof flags / sizeof flags[0], flags};
     int first;
-    switch (app_options_parse(argc, argv, &usage, &first)) {
-    case APP_PARSED_HELP:
-        return APP_EXIT_DONE;
-    case APP_PARSED_WRONG:
-        return APP_EXIT_USAGE;
-    case APP_PARSED_RUN:
-        break;
+    int status;
+    if (!app_options_parse(argc, argv, &usage, &first, &status)) {
+        return status;
     }
     if (argc - first != 1) {
         return app_options_wrong(&usage, "needs one file");

@@ -56,10 +56,10 @@ static void compare_one(const struct import_row *row, const struct api_account *
         return;
     }
     comparison->n_differing++;
-    (void)fprintf(stderr, "account %.*s: %.*s is %lld, and in line %lld %lld\n",
-                  BASE_TEXT_ARGS(row->account_id), BASE_TEXT_ARGS(row->amount.kind),
-                  (long long)available_minor, (long long)row->line_number,
-                  (long long)row->balance_minor);
+    (void)fprintf(
+        stderr, "account %.*s: %.*s is %lld here, and after line %lld it should be %lld\n",
+        BASE_TEXT_ARGS(row->account_id), BASE_TEXT_ARGS(row->amount.kind),
+        (long long)available_minor, (long long)row->line_number, (long long)row->balance_minor);
 }
 
 /* Asks until there is an answer. */

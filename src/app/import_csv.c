@@ -132,7 +132,7 @@ static void take_operation(struct reading *reading, struct import_row *row)
     } else if (base_text_equal(text, BASE_TEXT("consume"))) {
         row->operation = RECORD_OPERATION_CONSUME;
     } else {
-        fail(reading, column_name(reading, COLUMN_OPERATION), "is add or consume");
+        fail(reading, column_name(reading, COLUMN_OPERATION), "must be add or consume");
     }
 }
 
@@ -142,11 +142,11 @@ static void take_numbers(struct reading *reading, struct import_row *row)
     if (!base_text_to_int64(reading->fields[COLUMN_AMOUNT], amount_minor) || *amount_minor < 1 ||
         *amount_minor > BASE_AMOUNT_MAX) {
         fail(reading, column_name(reading, COLUMN_AMOUNT),
-             "is 1 to 1000000000000000 in plain digits");
+             "must be 1 to 1000000000000000 in plain digits");
     }
     if (reading->wanted->balance != NULL &&
         !base_text_to_int64(reading->fields[COLUMN_BALANCE], &row->balance_minor)) {
-        fail(reading, reading->wanted->balance, "is a whole number in plain digits");
+        fail(reading, reading->wanted->balance, "must be a whole number in plain digits");
     }
 }
 
@@ -205,7 +205,8 @@ static void take_row(struct reading *reading)
     take_numbers(reading, &row);
     if (row.description.length > BASE_DESCRIPTION_MAX_BYTES ||
         !base_text_is_utf8(row.description)) {
-        fail(reading, column_name(reading, COLUMN_DESCRIPTION), "is at most 256 bytes of UTF-8");
+        fail(reading, column_name(reading, COLUMN_DESCRIPTION),
+             "must be at most 256 bytes of UTF-8");
     }
     if (!reading->failed) {
         keep_row(reading, &row);

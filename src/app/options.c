@@ -52,37 +52,45 @@ static void fill_getopt_table(const struct app_verb_usage *usage, struct option 
     table[usage->n_flags + 1] = (struct option){0};
 }
 
-enum app_parsed app_options_parse(int argc, char **argv, const struct app_verb_usage *usage,
-                                  int *ret_first_operand)
+/* Why getopt took no flag from `text`; it gave `refusal`, ':' or '?'. */
+static int refuse_flag(const struct app_verb_usage *usage, int refusal, const char *text)
+{
+    if (refusal == ':') {
+        return app_options_wrong(usage, "%s needs an argument", text);
+    }
+    /* It leaves the flag's number behind when there is one, but with an argument it must not have.
+     */
+    if (strncmp(text, "--", 2) == 0 && optopt > 0) {
+        return app_options_wrong(usage, "`%s`: this flag takes no argument", text);
+    }
+    return app_options_wrong(usage, "there is no flag `%s`", text);
+}
+
+bool app_options_parse(int argc, char **argv, const struct app_verb_usage *usage,
+                       int *ret_first_operand, int *ret_status)
 {
     struct option table[FLAGS_MAX + 2];
     bool seen[FLAGS_MAX + 1] = {false};
+    const int help = (int)usage->n_flags + 1;
     fill_getopt_table(usage, table);
     optind = 0; /* begin anew, whatever was parsed before */
     opterr = 0;
-    for (;;) {
-        int at = optind == 0 ? 1 : optind;
-        int number = getopt_long(argc, argv, ":", table, NULL);
-        if (number == -1) {
-            *ret_first_operand = optind;
-            return APP_PARSED_RUN;
-        }
-        if (number == (int)usage->n_flags + 1) {
+    int at = 1;
+    int number;
+    while ((number = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+        if (number == help) {
             print_help(usage);
-            return APP_PARSED_HELP;
+            *ret_status = APP_EXIT_DONE;
+            return false;
         }
-        if (number == ':' || number == '?' || number > (int)usage->n_flags) {
-            const char *where = optind > at ? argv[optind - 1] : argv[at];
-            (void)app_options_wrong(usage,
-                                    number == ':' ? "%s needs an argument"
-                                                  : "there is no such flag, or not so: %s",
-                                    where);
-            return APP_PARSED_WRONG;
+        if (number < 1 || number > help) {
+            *ret_status = refuse_flag(usage, number, optind > at ? argv[optind - 1] : argv[at]);
+            return false;
         }
         const struct app_flag *flag = &usage->flags[number - 1];
         if (seen[number - 1]) {
-            (void)app_options_wrong(usage, "--%s stands twice", flag->name);
-            return APP_PARSED_WRONG;
+            *ret_status = app_options_wrong(usage, "--%s stands twice", flag->name);
+            return false;
         }
         seen[number - 1] = true;
         if (flag->argument != NULL) {
@@ -90,7 +98,14 @@ enum app_parsed app_options_parse(int argc, char **argv, const struct app_verb_u
         } else {
             *flag->given = true;
         }
+        at = optind;
     }
+    if (optind < argc && usage->operands[0] == '\0') {
+        *ret_status = app_options_wrong(usage, "`%s` is not a flag", argv[optind]);
+        return false;
+    }
+    *ret_first_operand = optind;
+    return true;
 }
 
 bool app_options_timeout(const char *text, int64_t *ret_timeout_ms)

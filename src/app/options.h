@@ -17,22 +17,20 @@ struct app_flag {
 
 struct app_verb_usage {
     const char *verb;
-    const char *operands; /* what stands beside the flags: `KIND=AMOUNT…`; empty: nothing */
+    const char *operands; /* what stands beside the flags: `KIND=AMOUNT…`; empty: nothing may */
     const char *help;     /* what the verb does, in lines of at most 80 characters */
     size_t n_flags;
     const struct app_flag *flags;
 };
 
-enum app_parsed {
-    APP_PARSED_RUN,  /* *ret_first_operand is the index of the first operand, argc: none */
-    APP_PARSED_HELP, /* --help was asked for and printed */
-    APP_PARSED_WRONG /* what is wrong was printed on standard error */
-};
-
-/* The flags of argv, where they stand before, between or behind the operands. `--help` is a flag of
- * every verb. A flag twice is wrong. argv's order may change. */
-enum app_parsed app_options_parse(int argc, char **argv, const struct app_verb_usage *usage,
-                                  int *ret_first_operand);
+/* Takes the flags of argv, whether they stand before, between or behind the operands, and moves
+ * them before these. A flag twice is wrong, and so is an operand where the verb has none.
+ *
+ * True: argv[*ret_first_operand] is the first operand; argc: there is none.
+ * False: the verb is over, with *ret_status. Either `--help`, a flag of every verb, was asked for
+ * and printed, or what is wrong was printed on standard error. */
+bool app_options_parse(int argc, char **argv, const struct app_verb_usage *usage,
+                       int *ret_first_operand, int *ret_status) BASE_MUST_USE;
 
 /* Prints `zandaka VERB: message`, and where help is found; gives APP_EXIT_USAGE. */
 int app_options_wrong(const struct app_verb_usage *usage, const char *format, ...)

@@ -20,21 +20,13 @@ int app_verb_serve(int argc, char **argv)
         "serve", "", "Serves until SIGTERM or SIGINT; then answers what is under way and ends.",
         sizeof flags / sizeof flags[0], flags};
     int first_operand;
-    switch (app_options_parse(argc, argv, &usage, &first_operand)) {
-    case APP_PARSED_HELP:
-        return APP_EXIT_DONE;
-    case APP_PARSED_WRONG:
-        return APP_EXIT_USAGE;
-    case APP_PARSED_RUN:
-        break;
-    }
-    if (first_operand < argc) {
-        return app_options_wrong(&usage, "`%s` is not a flag", argv[first_operand]);
+    int status;
+    if (!app_options_parse(argc, argv, &usage, &first_operand, &status)) {
+        return status;
     }
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct app_config *config = base_arena_take(&arena, sizeof *config);
     struct base_text message;
-    int status;
     if (!app_config_load(&arena, &given, config, &message)) {
         (void)fprintf(stderr, "zandaka serve: %.*s\n", BASE_TEXT_ARGS(message));
         status = APP_EXIT_USAGE;
@@ -54,16 +46,9 @@ int app_verb_version(int argc, char **argv)
 {
     const struct app_verb_usage usage = {"version", "", "Prints the program's version.", 0, NULL};
     int first_operand;
-    switch (app_options_parse(argc, argv, &usage, &first_operand)) {
-    case APP_PARSED_HELP:
-        return APP_EXIT_DONE;
-    case APP_PARSED_WRONG:
-        return APP_EXIT_USAGE;
-    case APP_PARSED_RUN:
-        break;
-    }
-    if (first_operand < argc) {
-        return app_options_wrong(&usage, "`%s` is not a flag", argv[first_operand]);
+    int status;
+    if (!app_options_parse(argc, argv, &usage, &first_operand, &status)) {
+        return status;
     }
     (void)printf("zandaka %s\n", ZANDAKA_VERSION);
     return APP_EXIT_DONE;

@@ -12,7 +12,8 @@
  */
 #include "app/verify.h"
 
-#include <getopt.h>
+#include "app/options.h"
+
 #include <stdlib.h>
 
 /* --- walks --- */
@@ -238,57 +239,40 @@ enum app_exit app_verify(struct store *store, FILE *out, FILE *err)
 
 /* --- the verb --- */
 
-static void print_usage(FILE *to)
-{
-    (void)fprintf(to,
-                  "usage: zandaka verify [--store URL]\n"
-                  "\n"
-                  "Reads a whole store, which no server has open, and proves that every balance\n"
-                  "follows from its history and every entry from its transaction. Exit status:\n"
-                  "0 sound; 1 not sound, or not readable; 2 usage.\n"
-                  "\n"
-                  "  --store URL  the store to read (default " APP_DEFAULT_STORE ")\n"
-                  "  --help       this text\n");
-}
-
 int app_verb_verify(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"store", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    const char *url = NULL;
+    const struct app_flag flags[] = {
+        {"store", "URL", &url, NULL,
+         "the store to read (or ZANDAKA_STORE; default " APP_DEFAULT_STORE ")"},
     };
-    const char *url = APP_DEFAULT_STORE;
-    int option;
-    optind = 0; /* begin anew, whatever was parsed before */
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            url = optarg;
-            break;
-        case 'h':
-            print_usage(stdout);
-            return APP_EXIT_DONE;
-        default:
-            print_usage(stderr);
-            return APP_EXIT_USAGE;
-        }
+    const struct app_verb_usage usage = {
+        "verify", "",
+        "Reads a whole store, which no server has open, and proves that every balance\n"
+        "follows from its history and every entry from its transaction. Exit status:\n"
+        "0 sound; 1 not sound, or not readable; 2 usage.",
+        sizeof flags / sizeof flags[0], flags};
+    int first_operand;
+    int status;
+    if (!app_options_parse(argc, argv, &usage, &first_operand, &status)) {
+        return status;
     }
-    if (optind < argc) {
-        (void)fprintf(stderr, "zandaka verify: %s is not an option\n", argv[optind]);
-        print_usage(stderr);
-        return APP_EXIT_USAGE;
+    if (url == NULL) {
+        url = getenv("ZANDAKA_STORE");
+    }
+    if (url == NULL || url[0] == '\0') {
+        url = APP_DEFAULT_STORE;
     }
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message;
-    enum app_exit exit_status = APP_EXIT_COULD_NOT;
-    struct store *store = app_store_open(base_text_of(url), NULL, &arena, &message, &exit_status);
+    enum app_exit verdict = APP_EXIT_COULD_NOT;
+    struct store *store = app_store_open(base_text_of(url), NULL, &arena, &message, &verdict);
     if (store == NULL) {
         (void)fprintf(stderr, "zandaka verify: %.*s\n", BASE_TEXT_ARGS(message));
     } else {
-        exit_status = app_verify(store, stdout, stderr);
+        verdict = app_verify(store, stdout, stderr);
         store_close(store);
     }
     base_arena_release(&arena);
-    return (int)exit_status;
+    return (int)verdict;
 }

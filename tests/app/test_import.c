@@ -130,20 +130,22 @@ static void names_the_line_and_the_column_of_what_is_malformed(void **state)
         {HEADER "zandaka:1,add,a,points,1\n", 0, &none, "2: column transaction_id: must"},
         {HEADER "t\0,add,a,points,1\n", sizeof(HEADER "t\0,add,a,points,1\n") - 1, &none,
          "2: column transaction_id: must"},
-        {HEADER "t1,Add,a,points,1\n", 0, &none, "2: column operation: is add or consume"},
-        {HEADER "t1,cancel,a,points,1\n", 0, &none, "2: column operation: is add or consume"},
+        {HEADER "t1,Add,a,points,1\n", 0, &none, "2: column operation: must be add or consume"},
+        {HEADER "t1,cancel,a,points,1\n", 0, &none, "2: column operation: must be add or consume"},
         {HEADER "t1,add,,points,1\n", 0, &none, "2: column account_id: must"},
         {HEADER "t1,add,a,Points,1\n", 0, &none, "2: column kind: must"},
         {HEADER "t1,add,a,,1\n", 0, &none, "2: column kind: must"},
-        {HEADER "t1,add,a,points,0\n", 0, &none, "2: column amount: is 1 to"},
-        {HEADER "t1,add,a,points,-1\n", 0, &none, "2: column amount: is 1 to"},
-        {HEADER "t1,add,a,points,1.0\n", 0, &none, "2: column amount: is 1 to"},
-        {HEADER "t1,add,a,points, 1\n", 0, &none, "2: column amount: is 1 to"},
-        {HEADER "t1,add,a,points,1000000000000001\n", 0, &none, "2: column amount: is 1 to"},
-        {HEADER "t1,add,a,points,\"1,000\"\n", 0, &none, "2: column amount: is 1 to"},
-        {HEADER "t1,add,a,points,1\r", 0, &none, "2: column amount: is 1 to"},
-        {"after," HEADER ",t1,add,a,points,1\n", 0, &after, "2: column after: is a whole number"},
-        {"description," HEADER "\xFF,t1,add,a,points,1\n", 0, &none, "2: column description: is"},
+        {HEADER "t1,add,a,points,0\n", 0, &none, "2: column amount: must be 1 to"},
+        {HEADER "t1,add,a,points,-1\n", 0, &none, "2: column amount: must be 1 to"},
+        {HEADER "t1,add,a,points,1.0\n", 0, &none, "2: column amount: must be 1 to"},
+        {HEADER "t1,add,a,points, 1\n", 0, &none, "2: column amount: must be 1 to"},
+        {HEADER "t1,add,a,points,1000000000000001\n", 0, &none, "2: column amount: must be 1 to"},
+        {HEADER "t1,add,a,points,\"1,000\"\n", 0, &none, "2: column amount: must be 1 to"},
+        {HEADER "t1,add,a,points,1\r", 0, &none, "2: column amount: must be 1 to"},
+        {"after," HEADER ",t1,add,a,points,1\n", 0, &after,
+         "2: column after: must be a whole number"},
+        {"description," HEADER "\xFF,t1,add,a,points,1\n", 0, &none,
+         "2: column description: must be"},
         {HEADER "t1,add,a,points\n", 0, &none, "2: column amount: is missing in this row"},
         {HEADER "t1\n", 0, &none, "2: column operation: is missing in this row"},
         {HEADER "t1,add,a,points,1,2\n", 0, &none, "2: more fields than the header"},
@@ -210,7 +212,7 @@ static void a_description_may_have_256_bytes_and_no_more(void **state)
     assert_null(read_text(&arena, text.bytes, text.length, &none, &told));
     text = repeated(&arena, front, 'x', 257, ",t1,add,a,points,1\n");
     assert_string_equal(read_text(&arena, text.bytes, text.length, &none, &told),
-                        "2: column description: is at most 256 bytes of UTF-8");
+                        "2: column description: must be at most 256 bytes of UTF-8");
     base_arena_release(&arena);
 }
 

@@ -14,29 +14,31 @@
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define ARGUMENTS_MAX 8
 
+#define RUN (-1)
+
 static void flags_stand_anywhere_and_once(void **state)
 {
     (void)state;
     static const struct {
         const char *arguments[ARGUMENTS_MAX];
-        enum app_parsed parsed;
+        int status; /* RUN: the verb goes on */
         const char *id;
         bool json;
         int n_operands;
     } rows[] = {
-        {{"add"}, APP_PARSED_RUN, NULL, false, 0},
-        {{"add", "--id", "x", "a=1", "b=2"}, APP_PARSED_RUN, "x", false, 2},
-        {{"add", "a=1", "--id=x", "--json", "b=2"}, APP_PARSED_RUN, "x", true, 2},
-        {{"add", "--id", "--json"}, APP_PARSED_RUN, "--json", false, 0},
-        {{"add", "--id", ""}, APP_PARSED_RUN, "", false, 0},
-        {{"add", "--json", "--", "--id"}, APP_PARSED_RUN, NULL, true, 1},
-        {{"add", "--help"}, APP_PARSED_HELP, NULL, false, 0},
-        {{"add", "--id"}, APP_PARSED_WRONG, NULL, false, 0},
-        {{"add", "--id", "x", "--id", "x"}, APP_PARSED_WRONG, "x", false, 0},
-        {{"add", "--json", "--json"}, APP_PARSED_WRONG, NULL, true, 0},
-        {{"add", "--json=yes"}, APP_PARSED_WRONG, NULL, false, 0},
-        {{"add", "--ids", "x"}, APP_PARSED_WRONG, NULL, false, 0},
-        {{"add", "-i", "x"}, APP_PARSED_WRONG, NULL, false, 0},
+        {{"add"}, RUN, NULL, false, 0},
+        {{"add", "--id", "x", "a=1", "b=2"}, RUN, "x", false, 2},
+        {{"add", "a=1", "--id=x", "--json", "b=2"}, RUN, "x", true, 2},
+        {{"add", "--id", "--json"}, RUN, "--json", false, 0},
+        {{"add", "--id", ""}, RUN, "", false, 0},
+        {{"add", "--json", "--", "--id"}, RUN, NULL, true, 1},
+        {{"add", "--help"}, APP_EXIT_DONE, NULL, false, 0},
+        {{"add", "--id"}, APP_EXIT_USAGE, NULL, false, 0},
+        {{"add", "--id", "x", "--id", "x"}, APP_EXIT_USAGE, "x", false, 0},
+        {{"add", "--json", "--json"}, APP_EXIT_USAGE, NULL, true, 0},
+        {{"add", "--json=yes"}, APP_EXIT_USAGE, NULL, false, 0},
+        {{"add", "--ids", "x"}, APP_EXIT_USAGE, NULL, false, 0},
+        {{"add", "-i", "x"}, APP_EXIT_USAGE, NULL, false, 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         const char *id = NULL;
@@ -51,14 +53,30 @@ static void flags_stand_anywhere_and_once(void **state)
             argc++;
         }
         int first = 0;
-        assert_int_equal(app_options_parse(argc, argv, &usage, &first), rows[i].parsed);
+        int status = RUN;
+        assert_int_equal(app_options_parse(argc, argv, &usage, &first, &status),
+                         rows[i].status == RUN);
+        assert_int_equal(status, rows[i].status);
         assert_int_equal(json, rows[i].json);
         assert_int_equal(id == NULL, rows[i].id == NULL);
         assert_true(id == NULL || strcmp(id, rows[i].id) == 0);
-        if (rows[i].parsed == APP_PARSED_RUN) {
+        if (rows[i].status == RUN) {
             assert_int_equal(argc - first, rows[i].n_operands);
         }
     }
+}
+
+static void a_verb_without_operands_takes_none(void **state)
+{
+    (void)state;
+    const struct app_verb_usage usage = {"version", "", "Prints.", 0, NULL};
+    char *argv[] = {"version", "x", NULL};
+    int first = 0;
+    int status = RUN;
+    assert_false(app_options_parse(2, argv, &usage, &first, &status));
+    assert_int_equal(status, APP_EXIT_USAGE);
+    assert_true(app_options_parse(1, argv, &usage, &first, &status));
+    assert_int_equal(first, 1);
 }
 
 static void a_timeout_is_seconds_with_up_to_three_decimals(void **state)
@@ -170,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_stand_anywhere_and_once),
+        cmocka_unit_test(a_verb_without_operands_takes_none),
         cmocka_unit_test(a_timeout_is_seconds_with_up_to_three_decimals),
         cmocka_unit_test(an_amount_is_a_kind_and_plain_digits),
         cmocka_unit_test(the_server_is_the_flag_then_the_environment_then_the_default),
