@@ -33,24 +33,10 @@ static const struct {
     {"/readyz", page_ready},
 };
 
-/* A space or a tab around a parameter means nothing. */
-static struct base_text trim(struct base_text text)
-{
-    while (text.length > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {
-        text.bytes++;
-        text.length--;
-    }
-    while (text.length > 0 &&
-           (text.bytes[text.length - 1] == ' ' || text.bytes[text.length - 1] == '\t')) {
-        text.length--;
-    }
-    return text;
-}
-
 /* JSON is UTF-8, so a parameter may say only that. */
 static bool is_json(const struct wire_request *request)
 {
-    struct base_text parameters = trim(request->content_type_parameters);
+    struct base_text parameters = request->content_type_parameters;
     return base_text_equal(request->content_type, BASE_TEXT("application/json")) &&
            (parameters.length == 0 ||
             base_text_equal_ignoring_case(parameters, BASE_TEXT("charset=utf-8")) ||

@@ -18,14 +18,18 @@ static void refuse_expire_times(struct api_violations *violations, size_t n_amou
     }
 }
 
-static struct ledger_amount *take_amounts(struct base_arena *arena, size_t n_amounts,
-                                          Zandaka__V1__Amount *const *amounts)
+/* Completes a command that moves amounts, and checks it. */
+static void take_amounts(struct api_violations *violations, size_t n_amounts,
+                         Zandaka__V1__Amount *const *amounts, struct ledger_command *command)
 {
-    struct ledger_amount *taken = base_arena_take(arena, n_amounts * sizeof *taken);
+    struct ledger_amount *taken = base_arena_take(violations->arena, n_amounts * sizeof *taken);
     for (size_t i = 0; i < n_amounts; i++) {
         taken[i] = (struct ledger_amount){base_text_of(amounts[i]->kind), amounts[i]->amount};
     }
-    return taken;
+    command->n_amounts = n_amounts;
+    command->amounts = taken;
+    api_validate_command(violations, command);
+    refuse_expire_times(violations, n_amounts, amounts);
 }
 
 void api_command_of_add(struct api_violations *violations, const ProtobufCMessage *message,
@@ -42,14 +46,11 @@ void api_command_of_add(struct api_violations *violations, const ProtobufCMessag
         .operation = RECORD_OPERATION_ADD,
         .transaction_id = base_text_of(request->transaction_id),
         .account_id = base_text_of(request->account_id),
-        .n_amounts = request->n_amounts,
-        .amounts = take_amounts(violations->arena, request->n_amounts, request->amounts),
         .description = base_text_of(request->description),
         .n_metadata = request->n_metadata,
         .metadata = metadata,
     };
-    api_validate_command(violations, ret_command);
-    refuse_expire_times(violations, request->n_amounts, request->amounts);
+    take_amounts(violations, request->n_amounts, request->amounts, ret_command);
 }
 
 void api_command_of_consume(struct api_violations *violations, const ProtobufCMessage *message,
@@ -66,14 +67,11 @@ void api_command_of_consume(struct api_violations *violations, const ProtobufCMe
         .operation = RECORD_OPERATION_CONSUME,
         .transaction_id = base_text_of(request->transaction_id),
         .account_id = base_text_of(request->account_id),
-        .n_amounts = request->n_amounts,
-        .amounts = take_amounts(violations->arena, request->n_amounts, request->amounts),
         .description = base_text_of(request->description),
         .n_metadata = request->n_metadata,
         .metadata = metadata,
     };
-    api_validate_command(violations, ret_command);
-    refuse_expire_times(violations, request->n_amounts, request->amounts);
+    take_amounts(violations, request->n_amounts, request->amounts, ret_command);
 }
 
 void api_command_of_cancel(struct api_violations *violations, const ProtobufCMessage *message,

@@ -44,17 +44,7 @@ static void fail(struct config_file *file, struct base_text what)
     }
 }
 
-static struct base_text trimmed(struct base_text text)
-{
-    while (text.length > 0 && strchr(" \t\r\n", text.bytes[0]) != NULL) {
-        text.bytes++;
-        text.length--;
-    }
-    while (text.length > 0 && strchr(" \t\r\n", text.bytes[text.length - 1]) != NULL) {
-        text.length--;
-    }
-    return text;
-}
+#define SPACES " \t\r\n"
 
 /* --- sections --- */
 
@@ -84,7 +74,8 @@ static void open_section(struct config_file *file, struct base_text line)
     const char *end = memchr(line.bytes, ']', line.length);
     struct base_text behind = {NULL, 0};
     if (end != NULL) {
-        behind = trimmed((struct base_text){end + 1, line.length - (size_t)(end + 1 - line.bytes)});
+        behind = (struct base_text){end + 1, line.length - (size_t)(end + 1 - line.bytes)};
+        behind = base_text_trim(behind, SPACES);
     }
     if (end == NULL || (behind.length > 0 && behind.bytes[0] != ';' && behind.bytes[0] != '#')) {
         fail(file, BASE_TEXT("a section is [NAME], alone on its line"));
@@ -174,7 +165,7 @@ static char *next_line(char *line, int capacity, void *stream)
     if (file->line_number == 1 && base_text_starts_with(text, mark)) {
         text = (struct base_text){text.bytes + mark.length, text.length - mark.length};
     }
-    text = trimmed(text);
+    text = base_text_trim(text, SPACES);
     memmove(line, text.bytes, text.length);
     line[text.length] = '\n';
     line[text.length + 1] = '\0';

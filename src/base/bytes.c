@@ -19,6 +19,19 @@ bool base_bytes_equal(struct base_bytes a, struct base_bytes b)
     return base_text_equal(base_text_from(a), base_text_from(b));
 }
 
+struct base_text base_text_trim(struct base_text text, const char *spaces)
+{
+    size_t n_spaces = strlen(spaces);
+    while (text.length > 0 && memchr(spaces, text.bytes[0], n_spaces) != NULL) {
+        text.bytes++;
+        text.length--;
+    }
+    while (text.length > 0 && memchr(spaces, text.bytes[text.length - 1], n_spaces) != NULL) {
+        text.length--;
+    }
+    return text;
+}
+
 bool base_text_starts_with(struct base_text text, struct base_text prefix)
 {
     return text.length >= prefix.length &&

@@ -32,6 +32,8 @@ struct base_text base_text_of(const char *string);
 
 bool base_text_equal(struct base_text a, struct base_text b);
 bool base_text_starts_with(struct base_text text, struct base_text prefix);
+/* The text without the bytes of `spaces`, a C string, at its ends. */
+struct base_text base_text_trim(struct base_text text, const char *spaces);
 /* Byte by byte, shorter first among equals: below 0, 0, above 0. */
 int base_text_compare(struct base_text a, struct base_text b);
 /* Without regard to the case of ASCII letters. */

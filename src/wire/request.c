@@ -35,15 +35,7 @@ struct base_text wire_request_header(const struct wire_request *request, struct 
 
 struct base_text wire_trim(struct base_text text)
 {
-    while (text.length > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {
-        text.bytes++;
-        text.length--;
-    }
-    while (text.length > 0 &&
-           (text.bytes[text.length - 1] == ' ' || text.bytes[text.length - 1] == '\t')) {
-        text.length--;
-    }
-    return text;
+    return base_text_trim(text, " \t");
 }
 
 void wire_lower_case(char *bytes, size_t length)

@@ -43,7 +43,7 @@ struct wire_request {
     struct base_text path;                    /* without the query; not decoded */
     struct base_text query;                   /* behind the `?`; empty: none */
     struct base_text content_type;            /* lower case, without parameters; empty: none */
-    struct base_text content_type_parameters; /* behind the `;`, as sent; empty: none */
+    struct base_text content_type_parameters; /* behind the `;`, trimmed; empty: none */
     size_t n_headers;                         /* all other headers, in their order */
     const struct wire_header *headers;
     int64_t timeout_ns;     /* from grpc-timeout or connect-timeout-ms; -1: none */

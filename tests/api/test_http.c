@@ -23,7 +23,7 @@ static void paths_methods_and_media_types_are_answered_as_http_does(void **state
     } rows[] = {
         {"POST", BALANCE_PATH, "application/json", "", 200, NULL},
         {"POST", BALANCE_PATH, "application/json", "charset=utf-8", 200, NULL},
-        {"POST", BALANCE_PATH, "application/json", " Charset=\"UTF-8\" ", 200, NULL},
+        {"POST", BALANCE_PATH, "application/json", "Charset=\"UTF-8\"", 200, NULL},
         {"POST", BALANCE_PATH, "application/json", "charset=latin1", 415, NULL},
         {"POST", BALANCE_PATH, "application/proto", "", 415, NULL},
         {"POST", BALANCE_PATH, "text/plain", "", 415, NULL},

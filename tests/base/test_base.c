@@ -41,6 +41,24 @@ static void text_to_int64_takes_plain_digits_only(void **state)
     }
 }
 
+static void trim_takes_the_ends_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *trimmed;
+    } rows[] = {
+        {"", ""}, {" ", ""}, {" \t ", ""}, {"a", "a"}, {"\ta b ", "a b"}, {"a\n", "a\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct base_text trimmed = base_text_trim(base_text_of(rows[i].text), " \t");
+        assert_true(base_text_equal(trimmed, base_text_of(rows[i].trimmed)));
+    }
+    /* A NUL is no space, although it ends the spaces. */
+    struct base_text nul = {"\0a\0", 3};
+    assert_int_equal(base_text_trim(nul, " ").length, 3);
+}
+
 static void utf8_refuses_what_rfc_3629_refuses(void **state)
 {
     (void)state;
@@ -175,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_to_int64_takes_plain_digits_only),
+        cmocka_unit_test(trim_takes_the_ends_alone),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
         cmocka_unit_test(varints_come_back_and_longer_forms_are_refused),
         cmocka_unit_test(base64_comes_back_padded_or_not),
