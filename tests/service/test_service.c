@@ -182,6 +182,7 @@ static void run_counted(struct service_read *read, struct store *store)
 static void done_counted(struct service_read *read, enum base_reason reason)
 {
     struct counted_read *counted = read->context;
+    assert_null(read->next); /* it is its owner's again, with nothing of the line */
     counted->n_done++;
     counted->reason = reason;
 }
@@ -236,6 +237,8 @@ static void one_step_answers_all_reads_that_wait(void **state)
     read_make(&reads[0], BASE_NO_DEADLINE);
     assert_int_equal(service_submit_read(world->service, &reads[0].read), BASE_REASON_NONE);
     assert_true(service_step(world->service, NULL, NULL));
+    expect_read(&reads[0], 1, 1, BASE_REASON_NONE);
+    expect_read(&reads[2], 1, 1, BASE_REASON_NONE);
 }
 
 static void reads_are_bounded(void **state)

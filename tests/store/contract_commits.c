@@ -203,6 +203,37 @@ static void a_commit_on_facts_no_longer_true_conflicts_and_writes_nothing(void *
     }
 }
 
+/* Of a batch of three, each id and each account in turn is the one that another batch was first
+ * with. */
+static void every_fact_of_a_batch_is_looked_at(void **state)
+{
+    struct contract *contract = *state;
+    for (int i = 0; i < 6; i++) {
+        struct batch *stale = batch_open(contract->kinds);
+        struct batch *other = batch_open(contract->kinds);
+        char line[64];
+        for (int at = 0; at < 3; at++) {
+            snprintf(line, sizeof line, "add round-%d-%d account-%d points=1", i, at, at);
+            batch_add_line(stale, line);
+        }
+        if (i < 3) {
+            snprintf(line, sizeof line, "cancel round-%d-%d", i, i);
+        } else {
+            snprintf(line, sizeof line, "add round-%d-other account-%d points=1", i, i - 3);
+        }
+        batch_add_line(other, line);
+        assert_int_equal(batch_load(stale, contract->store), STORE_OK);
+        assert_int_equal(batch_load(other, contract->store), STORE_OK);
+        batch_decide(stale, contract->now_us);
+        batch_decide(other, contract->now_us);
+        assert_int_equal(batch_commit(other, contract->store), STORE_OK);
+        assert_int_equal(batch_commit(stale, contract->store), STORE_CONFLICT);
+        batch_close(other);
+        batch_close(stale);
+    }
+    contract_assert_balance(contract, "account-1", "points=1 money=0");
+}
+
 /* --- records and journal --- */
 
 /* The largest transaction that the limits allow, in four-byte UTF-8 where text is free. */
@@ -392,6 +423,7 @@ struct contract_tests contract_commits(void)
         CONTRACT_TEST(a_commit_that_changes_nothing_is_ok_and_writes_nothing),
         CONTRACT_TEST(changes_within_a_batch_add_up),
         CONTRACT_TEST(a_commit_on_facts_no_longer_true_conflicts_and_writes_nothing),
+        CONTRACT_TEST(every_fact_of_a_batch_is_looked_at),
         CONTRACT_TEST_WIDE(the_largest_records_come_back_byte_for_byte),
         CONTRACT_TEST(the_journal_keeps_the_order_of_the_decisions),
         CONTRACT_TEST(ids_are_compared_byte_by_byte),
