@@ -6,6 +6,8 @@
 #   make sim        simulated worlds against the contract, for HOURS=n; SEED=n tells one of them
 #   make demo       a bank's real transactions, with the plug pulled on the way
 #   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
+#   make disk       power cuts, failing calls, damaged bytes: the long form (SEED=)
+#   make memory     every allocation of every call fails once: the long form (SEED=)
 #   make bench      the benchmark, beside the machine's own limits
 #   make coverage   which lines and branches the tests reach
 #   make mutants    the code broken on purpose: FOLDER=ledger SAMPLE=100 SEED=1
@@ -15,7 +17,7 @@ PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test sim demo consistency bench coverage mutants install deps test-deps format clean
+.PHONY: build run test sim demo consistency disk memory bench coverage mutants install deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -37,6 +39,11 @@ demo: build
 
 consistency: test-deps build
 	@tests/consistency/run.sh build/release -for $(MINUTES)m $(if $(SEED),-seed $(SEED))
+
+disk memory: test-deps
+	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON -DZANDAKA_TEST_SOURCE=ON >/dev/null
+	@cmake --build build/release
+	@scripts/faults.sh $@ $(SEED)
 
 bench: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON >/dev/null

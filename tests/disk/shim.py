@@ -63,12 +63,16 @@ class ShimmedServer(Server):
         if not pathlib.Path(self.shim).exists():
             print(f"SKIPPED: there is no {self.shim}", flush=True)
             sys.exit(77)
-        self.environment = {"LD_PRELOAD": str(pathlib.Path(self.shim).resolve()),
-                            "ZANDAKA_DISK_DIRECTORY": str(self.disk),
-                            "ZANDAKA_DISK_CONTROL": str(self.directory / "control")}
-        if self.record:
-            self.environment["ZANDAKA_DISK_RECORD"] = str(self.record)
+        self.environment = self.shim_environment()
         return super().start(listen)
+
+    def shim_environment(self):
+        environment = {"LD_PRELOAD": str(pathlib.Path(self.shim).resolve()),
+                       "ZANDAKA_DISK_DIRECTORY": str(self.disk),
+                       "ZANDAKA_DISK_CONTROL": str(self.directory / "control")}
+        if self.record:
+            environment["ZANDAKA_DISK_RECORD"] = str(self.record)
+        return environment
 
     def begin(self, **asked):
         """Starts with a fresh control page on which `asked` stands; whether it came to serve."""

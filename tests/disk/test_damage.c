@@ -3,7 +3,7 @@
  * it is refused, or tells of a fault, or is right: never a wrong balance, a missing entry, or a
  * transaction that was acknowledged and is not there (contract 3.12; store.h, 5).
  *
- * ZANDAKA_FLIPS (600) says how many bytes are tried; 0: every byte of every file but OPTIONS-*,
+ * ZANDAKA_FLIPS (300) says how many bytes are tried; 0: every byte of every file but OPTIONS-*,
  * which RocksDB writes for people and does not read. ZANDAKA_SEED repeats a run's choices.
  */
 #include "../store/rocksdb_stores.h"
@@ -12,13 +12,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,17 +32,34 @@
 #define SESSIONS 3 /* each opening makes tables of what the log held */
 #define TRANSACTIONS (SESSIONS * BATCHES)
 #define FILES_MAX 64
-#define FLIPS_DEFAULT 600
+#define RECORD_MAX_BYTES 256
+#define FLIPS_DEFAULT 300
 /* One flip in so many is also met by a server, which repairs and rewrites at its start. */
 #define WRITERS 4
 
-/* What every store of the test must tell, if it tells anything. */
-static struct expectation {
-    struct base_arena arena;
-    struct base_text ids[TRANSACTIONS];
-    struct base_bytes records[TRANSACTIONS];
-    struct ledger_account accounts[ACCOUNTS];
-} expected;
+/* What every store of the test must tell, if it tells anything. In memory that the processes share:
+ * the store is made by a process of its own, and each trial is one, since RocksDB aborts on some
+ * damage, and its threads do not survive a fork. */
+struct expectation {
+    char ids[TRANSACTIONS][16];
+    size_t record_lengths[TRANSACTIONS];
+    uint8_t records[TRANSACTIONS][RECORD_MAX_BYTES];
+    int64_t versions[ACCOUNTS];
+    int64_t balances[ACCOUNTS];
+};
+
+static struct expectation *expected;
+
+/* How a trial ends: its process's exit status. */
+enum verdict {
+    VERDICT_RIGHT,
+    VERDICT_REFUSED,
+    VERDICT_TOLD,
+    VERDICT_ABORTED, /* by an assertion of RocksDB, which Debian builds with them */
+    VERDICTS
+};
+
+#define STATUS_WRONG 99
 
 /* What is being tried: an assertion ends the test there, and the teardown tells. */
 static struct {
@@ -49,11 +68,14 @@ static struct {
     uint8_t mask;
 } trial;
 
-struct counts {
-    int n_refused;
-    int n_told;
-    int n_right;
-};
+/* In a trial: what is told and not true ends it, and fails the test. */
+#define must(condition) ((condition) ? (void)0 : tell_wrong(#condition))
+
+static _Noreturn void tell_wrong(const char *condition)
+{
+    (void)fprintf(stderr, "WRONG: %s does not hold\n", condition);
+    _exit(STATUS_WRONG);
+}
 
 static struct base_text account_id(int number)
 {
@@ -79,39 +101,42 @@ static void write_session(struct rocksdb_test *test, struct store *store, int se
         char line[80];
         struct batch *batch = batch_open(&test->kinds);
         batch_add_line(batch, line_of(number, line));
-        assert_int_equal(batch_run(batch, store, START_US + number), STORE_OK);
-        char id[16];
-        (void)snprintf(id, sizeof id, "t%d", number);
-        assert_non_null(batch->outcomes[0].record.bytes);
-        expected.ids[number] = base_arena_text(&expected.arena, base_text_of(id));
-        expected.records[number] = base_arena_bytes(&expected.arena, batch->outcomes[0].record);
+        must(batch_run(batch, store, START_US + number) == STORE_OK);
+        struct base_bytes record = batch->outcomes[0].record;
+        must(record.bytes != NULL && record.length <= RECORD_MAX_BYTES);
+        (void)snprintf(expected->ids[number], sizeof expected->ids[number], "t%d", number);
+        memcpy(expected->records[number], record.bytes, record.length);
+        expected->record_lengths[number] = record.length;
         batch_close(batch);
     }
 }
 
-static void read_accounts(struct store *store, struct base_arena *arena,
-                          struct ledger_account accounts[ACCOUNTS], enum store_fault *ret_fault)
+static enum store_fault read_accounts(struct store *store, struct base_arena *arena,
+                                      struct ledger_account accounts[ACCOUNTS])
 {
     struct base_text ids[ACCOUNTS];
     for (int i = 0; i < ACCOUNTS; i++) {
         ids[i] = account_id(i);
     }
-    *ret_fault = store_read_accounts(store, ACCOUNTS, ids, arena, accounts);
+    return store_read_accounts(store, ACCOUNTS, ids, arena, accounts);
 }
 
-static void make_store(struct rocksdb_test *test)
+/* Runs in a process of its own. */
+static _Noreturn void make_store(struct rocksdb_test *test)
 {
     for (int session = 0; session < SESSIONS; session++) {
         struct store *store = rocksdb_test_store(test);
-        assert_non_null(store);
+        must(store != NULL);
         write_session(test, store, session);
-        if (session == SESSIONS - 1) {
-            enum store_fault fault;
-            read_accounts(store, &expected.arena, expected.accounts, &fault);
-            assert_int_equal(fault, STORE_OK);
+        struct ledger_account accounts[ACCOUNTS];
+        must(read_accounts(store, &test->arena, accounts) == STORE_OK);
+        for (int i = 0; i < ACCOUNTS; i++) {
+            expected->versions[i] = accounts[i].version;
+            expected->balances[i] = accounts[i].balances[0].available_minor;
         }
         store_close(store);
     }
+    _exit(0);
 }
 
 /* --- what a store tells --- */
@@ -122,12 +147,14 @@ static bool transactions_are_read(struct store *store, struct base_arena *arena)
     for (int i = 0; i < TRANSACTIONS; i++) {
         bool found;
         struct base_bytes record;
-        if (store_read_transaction(store, expected.ids[i], arena, &found, &record) != STORE_OK) {
+        if (store_read_transaction(store, base_text_of(expected->ids[i]), arena, &found, &record) !=
+            STORE_OK) {
             whole = false;
             continue;
         }
-        assert_true(found);
-        assert_true(base_bytes_equal(record, expected.records[i]));
+        must(found);
+        must(base_bytes_equal(
+            record, (struct base_bytes){expected->records[i], expected->record_lengths[i]}));
     }
     return whole;
 }
@@ -136,14 +163,12 @@ static bool transactions_are_read(struct store *store, struct base_arena *arena)
 static bool accounts_are_read(struct store *store, struct base_arena *arena)
 {
     struct ledger_account accounts[ACCOUNTS];
-    enum store_fault fault;
-    read_accounts(store, arena, accounts, &fault);
+    enum store_fault fault = read_accounts(store, arena, accounts);
     bool whole = fault == STORE_OK;
     for (int i = 0; i < ACCOUNTS; i++) {
         if (fault == STORE_OK) {
-            assert_true(accounts[i].version == expected.accounts[i].version);
-            assert_true(accounts[i].balances[0].available_minor ==
-                        expected.accounts[i].balances[0].available_minor);
+            must(accounts[i].version == expected->versions[i]);
+            must(accounts[i].balances[0].available_minor == expected->balances[i]);
         }
         struct store_entries_query query = {.account_id = account_id(i),
                                             .below_sequence = INT64_MAX,
@@ -158,58 +183,77 @@ static bool accounts_are_read(struct store *store, struct base_arena *arena)
             whole = false;
             continue;
         }
-        assert_int_equal(page.n_entries, expected.accounts[i].version);
-        assert_true(page.entries[0].balance_after_minor ==
-                    expected.accounts[i].balances[0].available_minor);
+        must((int64_t)page.n_entries == expected->versions[i]);
+        must(page.entries[0].balance_after_minor == expected->balances[i]);
     }
     return whole;
 }
 
-/* Looks at all of an open store and closes it; whether it was whole. What is told must be right. */
-static bool look_through(struct store *store)
+/* Looks at all of a store that was opened, or not, and closes it. What is told must be right. */
+static enum verdict look_through(struct store *store)
 {
+    if (store == NULL) {
+        return VERDICT_REFUSED;
+    }
     struct base_arena arena = BASE_ARENA_EMPTY;
     FILE *nowhere = fopen("/dev/null", "we");
-    assert_non_null(nowhere);
+    must(nowhere != NULL);
     bool whole = transactions_are_read(store, &arena);
     whole = accounts_are_read(store, &arena) && whole;
     whole = app_verify(store, nowhere, nowhere) == APP_EXIT_DONE && whole;
     (void)fclose(nowhere);
     base_arena_release(&arena);
     store_close(store);
-    return whole;
+    return whole ? VERDICT_RIGHT : VERDICT_TOLD;
 }
 
-static void count(struct counts *counts, struct store *store)
+/* --- trials --- */
+
+static _Noreturn void read_store(struct rocksdb_test *test)
 {
-    if (store == NULL) {
-        counts->n_refused++;
-    } else if (look_through(store)) {
-        counts->n_right++;
-    } else {
-        counts->n_told++;
-    }
+    _exit((int)look_through(rocksdb_test_store_to_read(test)));
 }
 
-/* A server's start on a copy of the damaged store, and then whoever reads what that left. */
-static void start_on_copy(struct rocksdb_test *test, struct counts *counts)
+/* A server's start on a copy of the store, and then whoever reads what that left. */
+static _Noreturn void start_on_copy(struct rocksdb_test *test)
 {
-    char original[PLACE_PATH_MAX_BYTES];
-    (void)snprintf(original, sizeof original, "%s", test->place->store);
-    place_crash(test->place);
-    struct rocksdb_test copy = *test;
-    copy.options.directory = test->place->store;
-    struct store *store = rocksdb_test_store(&copy);
-    count(counts, store);
-    if (store != NULL) {
-        store = rocksdb_test_store_to_read(&copy);
-        count(counts, store);
+    char copy[PLACE_PATH_MAX_BYTES];
+    (void)snprintf(copy, sizeof copy, "%s/copy", test->place->path);
+    place_copy_files(test->place->store, copy);
+    test->options.directory = copy;
+    enum verdict verdict = look_through(rocksdb_test_store(test));
+    if (verdict == VERDICT_RIGHT) {
+        verdict = look_through(rocksdb_test_store_to_read(test));
     }
+    _exit((int)verdict);
+}
+
+/* Runs it in a process of its own, which says nothing but what is wrong. */
+static enum verdict run(struct rocksdb_test *test, void (*action)(struct rocksdb_test *))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        action(test);
+        _exit(STATUS_WRONG);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+        (void)fprintf(stderr, "aborted: byte %lld of %s, with %02x\n", (long long)trial.at,
+                      trial.file, trial.mask);
+        return VERDICT_ABORTED;
+    }
+    assert_true(WIFEXITED(status));
+    assert_in_range(WEXITSTATUS(status), 0, VERDICTS - 1);
+    return (enum verdict)WEXITSTATUS(status);
+}
+
+static void remove_copy(const struct rocksdb_test *test)
+{
     char command[PLACE_PATH_MAX_BYTES + 16];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", test->place->store);
+    (void)snprintf(command, sizeof command, "rm -rf '%s/copy'", test->place->path);
     assert_int_equal(system(command), 0);
-    (void)snprintf(test->place->store, sizeof test->place->store, "%s", original);
-    test->arena = copy.arena;
 }
 
 /* --- which bytes --- */
@@ -261,26 +305,26 @@ static void turn_bits(const struct rocksdb_test *test, const char *name, int64_t
 }
 
 static void try_byte(struct rocksdb_test *test, const char *name, int64_t at, uint8_t mask,
-                     bool as_writer, struct counts *counts)
+                     bool as_writer, int counts[VERDICTS])
 {
     trial.file = name;
     trial.at = at;
     trial.mask = mask;
     turn_bits(test, name, at, mask);
-    count(counts, rocksdb_test_store_to_read(test));
+    counts[run(test, read_store)]++;
     if (as_writer) {
-        start_on_copy(test, counts);
+        counts[run(test, start_on_copy)]++;
+        remove_copy(test);
     }
     turn_bits(test, name, at, mask);
     trial.file = NULL;
-    base_arena_reset(&test->arena);
 }
 
 static void a_flipped_byte_is_refused_told_or_harmless(void **state)
 {
     struct rocksdb_test *test = *state;
-    make_store(test);
-    assert_true(look_through(rocksdb_test_store_to_read(test)));
+    assert_int_equal(run(test, make_store), 0);
+    assert_int_equal(run(test, read_store), VERDICT_RIGHT);
     struct file files[FILES_MAX];
     size_t n_files = list_files(test, files);
     uint64_t n_flips = setting("ZANDAKA_FLIPS", FLIPS_DEFAULT);
@@ -289,7 +333,7 @@ static void a_flipped_byte_is_refused_told_or_harmless(void **state)
                   (unsigned long long)n_flips);
     int n_refusing_files = 0;
     for (size_t i = 0; i < n_files; i++) {
-        struct counts counts = {0};
+        int counts[VERDICTS] = {0};
         bool every = n_flips == 0 && strncmp(files[i].name, "OPTIONS", 7) != 0;
         int64_t n = every          ? files[i].size
                     : n_flips == 0 ? FLIPS_DEFAULT
@@ -302,15 +346,23 @@ static void a_flipped_byte_is_refused_told_or_harmless(void **state)
             if (next_random(&seed) % 4 == 0) {
                 mask |= (uint8_t)next_random(&seed);
             }
-            try_byte(test, files[i].name, at, mask, flip % WRITERS == 0, &counts);
+            try_byte(test, files[i].name, at, mask, flip % WRITERS == 0, counts);
         }
-        n_refusing_files += counts.n_refused + counts.n_told > 0;
-        (void)fprintf(stderr, "%-24s %6lld bytes: %d refused, %d told, %d right\n", files[i].name,
-                      (long long)files[i].size, counts.n_refused, counts.n_told, counts.n_right);
+        n_refusing_files += counts[VERDICT_REFUSED] + counts[VERDICT_TOLD] > 0;
+        (void)fprintf(stderr, "%-16s %6lld bytes: %d refused, %d told, %d right, %d aborted\n",
+                      files[i].name, (long long)files[i].size, counts[VERDICT_REFUSED],
+                      counts[VERDICT_TOLD], counts[VERDICT_RIGHT], counts[VERDICT_ABORTED]);
     }
     /* At the least the log, the manifest, CURRENT and the tables of four families. */
     assert_true(n_refusing_files >= 7);
-    assert_true(look_through(rocksdb_test_store_to_read(test)));
+    assert_int_equal(run(test, read_store), VERDICT_RIGHT);
+}
+
+static int open_and_share(void **state)
+{
+    expected =
+        mmap(NULL, sizeof *expected, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return expected == MAP_FAILED ? -1 : rocksdb_test_open(state);
 }
 
 static int close_and_tell(void **state)
@@ -319,15 +371,15 @@ static int close_and_tell(void **state)
         (void)fprintf(stderr, "it was byte %lld of %s, with %02x\n", (long long)trial.at,
                       trial.file, trial.mask);
     }
-    base_arena_release(&expected.arena);
+    (void)munmap(expected, sizeof *expected);
     return rocksdb_test_close(state);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_flipped_byte_is_refused_told_or_harmless,
-                                        rocksdb_test_open, close_and_tell),
+        cmocka_unit_test_setup_teardown(a_flipped_byte_is_refused_told_or_harmless, open_and_share,
+                                        close_and_tell),
     };
     return cmocka_run_group_tests_name("disk: damage", tests, NULL, NULL);
 }

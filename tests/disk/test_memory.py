@@ -106,11 +106,13 @@ class Memory(unittest.TestCase):
 
     def check_last_words(self, what):
         """The process has ended; it was its own decision, and it said so."""
+        status = self.server.process.returncode
         said = self.server.last_words(self.n_log)
+        what = f"{what}, ended with {status}"
         self.assertTrue(any(words in said for words in WORDS), f"{what}: {said}")
         self.assertNotIn("a bug in zandaka", said, what)
-        self.assertIn(self.server.process.returncode, (1, 2, -6, -7, -11), f"{what}: {said}")
-        self.counts[f"ended with {self.server.process.returncode}"] += 1
+        self.assertIn(status, (1, 2, -6, -7, -11), f"{what}: {said}")
+        self.counts[f"ended with {status}"] += 1
 
     def check_sound(self, what):
         shim, self.server.shim = self.server.shim, None

@@ -2,14 +2,18 @@
 """The power is cut after the nth operation on the disk: whatever the disk may be left with, the store
 opens, has every transaction that had been acknowledged, once and with the same answer, and is sound.
 
-ZANDAKA_POINTS (32) says how many states are tried, ZANDAKA_SEED repeats a run's choices (what the
+ZANDAKA_POINTS (48) says how many states are tried, ZANDAKA_SEED repeats a run's choices (what the
 callers send, where the power is cut, what is left; not how their calls interleave).
 """
+import collections
 import concurrent.futures
 import os
 import pathlib
 import random
 import shutil
+import socket
+import struct
+import subprocess
 import tempfile
 import time
 import unittest
@@ -17,11 +21,16 @@ import unittest
 import crash_states
 from callers import Known, judge, load
 from shim import ShimmedServer
+from zandaka.v1.transaction_pb2 import Transaction
 
-POINTS = int(os.environ.get("ZANDAKA_POINTS", "32"))
+POINTS = int(os.environ.get("ZANDAKA_POINTS", "48"))
 SEED = int(os.environ.get("ZANDAKA_SEED", time.time_ns() % 10**9))
 # Starts of the recorded server. From the fifth on recovery leaves tables enough to be compacted.
 STARTS = 6
+# The store alone: batches of each of its two processes, and the buffers of all its families.
+WRITER = os.environ.get("ZANDAKA_DISK_WRITER", "build/release/tests/disk_writer")
+WRITER_BATCHES = 150
+WRITE_BUFFER_BYTES = 64 << 10
 # Of the states, so many are opened by a recorded server whose own recovery meets a power cut.
 NESTED = 0.2
 KINDS_OF_EDGES = (crash_states.SYNC_BEGIN, crash_states.SYNC_END, crash_states.RENAME,
@@ -35,30 +44,16 @@ def wait_until(condition, callers):
 
 
 class Recording:
-    """A server under load on a recorded disk, killed and stopped and started again."""
+    """What was done to a disk, and what was answered when. `server` has ended."""
 
-    def __init__(self, seed):
-        self.known = Known(seed)
-        chooser = random.Random(seed)
-        with ShimmedServer(record=True) as server:
-            for number in range(STARTS):
-                server.control.clear()
-                server.start()
-                if number % 2 == 0:
-                    n_syncs = server.control.n_syncs + chooser.randint(5, 40)
-                    load(server, self.known, until=lambda callers: (
-                        wait_until(lambda: server.control.n_syncs >= n_syncs, callers),
-                        server.kill()))
-                else:
-                    load(server, self.known)
-                    if server.stop() != 0:
-                        raise AssertionError(server.log_text())
-            self.lines = crash_states.read_record(server.record)
-            self.complaints = judge_here(server, self.known)
+    def __init__(self, server, known):
+        self.known = known
+        self.lines = crash_states.read_record(server.record)
+        server.shim = None
+        self.complaints = judge(server, known, list(known.answers)) + known.complaints
         self.sends = [(at, line.data) for at, line in enumerate(self.lines)
                       if line.kind == crash_states.SEND]
-        self.answered_at = {key: self.left_at(record)
-                            for key, record in self.known.answers.items()}
+        self.answered_at = {key: self.left_at(record) for key, record in known.answers.items()}
 
     def left_at(self, record):
         """The line at which an answer with this record left the server for the first time."""
@@ -83,10 +78,73 @@ class Recording:
         return disk
 
 
-def judge_here(server, known):
-    """The store as the last stop left it."""
-    server.shim = None
-    return judge(server, known, list(known.answers)) + known.complaints
+def record_server(seed):
+    """A server under load, killed and stopped and started again."""
+    known = Known(seed)
+    chooser = random.Random(seed)
+    with ShimmedServer(record=True) as server:
+        for number in range(STARTS):
+            if not server.begin():
+                raise AssertionError(server.log_text())
+            if number % 2 == 0:
+                n_syncs = server.control.n_syncs + chooser.randint(5, 40)
+                load(server, known, until=lambda callers: (
+                    wait_until(lambda: server.control.n_syncs >= n_syncs, callers),
+                    server.kill()))
+            else:
+                load(server, known)
+                if server.stop() != 0:
+                    raise AssertionError(server.log_text())
+        return Recording(server, known)
+
+
+def record_writer(seed):
+    """The store alone, whose buffers are so small that it changes logs and makes and compacts
+    tables all the time; its process is killed once and goes on."""
+    known = Known(seed)
+    with ShimmedServer(record=True) as server:
+        server.control.clear()
+        for goes_on in (False, True):
+            with Writer(server, known) as writer:
+                for _ in range(WRITER_BATCHES):
+                    writer.commit([known.take() for _ in range(known.random.randint(1, 8))])
+                if not goes_on:
+                    writer.process.kill()
+        return Recording(server, known)
+
+
+class Writer:
+    """A process of writer/disk_writer.c on a server's store."""
+
+    def __init__(self, server, known):
+        self.known = known
+        self.socket, theirs = socket.socketpair()
+        self.process = subprocess.Popen(
+            [WRITER, str(server.disk / "store"), str(WRITE_BUFFER_BYTES)], stdin=theirs,
+            stdout=server.log, stderr=server.log, env=dict(os.environ, **server.shim_environment()))
+        theirs.close()
+        self.answers = self.socket.makefile("rb")
+
+    def commit(self, transaction_ids):
+        lines = [self.line(transaction_id) for transaction_id in dict.fromkeys(transaction_ids)]
+        self.socket.sendall("".join(lines).encode() + b"\n")
+        while length := struct.unpack("=I", self.answers.read(4))[0]:
+            record = self.answers.read(length)
+            self.known.answered(Transaction.FromString(record).transaction_id, record)
+
+    def line(self, transaction_id):
+        verb, account, amount = self.known.requests[transaction_id]
+        return (f"cancel {transaction_id}\n" if verb == "Cancel" else
+                f"{verb.lower()} {transaction_id} {account} points={amount}\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.answers.close()
+        self.socket.close()
+        if self.process.wait(timeout=60) not in (0, -9) and not exception[0]:
+            raise AssertionError(f"the writer ended with {self.process.returncode}")
 
 
 def cut_again(recording, state, directory, chooser):
@@ -142,13 +200,16 @@ def start_anew(server, known):
     return judge(server, known, [])
 
 
-class PowerCut(unittest.TestCase):
+class Cuts:
+    """What is true of every recording."""
+
     @classmethod
     def setUpClass(cls):
-        print(f"seed {SEED}, {POINTS} states", flush=True)
-        cls.recording = Recording(SEED)
-        print(f"{len(cls.recording.lines)} lines, {len(cls.recording.known.answers)} acknowledged",
-              flush=True)
+        cls.recording = cls.record(SEED)
+        kinds = collections.Counter(line.kind for line in cls.recording.lines)
+        print(f"{cls.__name__}: seed {SEED}, {cls.n_points} states of {len(cls.recording.lines)} "
+              f"lines ({kinds[crash_states.SYNC_END]} syncs), "
+              f"{len(cls.recording.known.answers)} acknowledged", flush=True)
 
     def test_without_a_power_cut_all_is_well(self):
         self.assertEqual(self.recording.complaints, [])
@@ -157,10 +218,9 @@ class PowerCut(unittest.TestCase):
     def test_every_state_that_a_power_cut_leaves_opens_with_all_that_was_acknowledged(self):
         failures = []
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            seeds = [SEED * 100000 + number for number in range(POINTS)]
-            for seed, result in zip(seeds, pool.map(
+            seeds = [SEED * 100000 + number for number in range(self.n_points)]
+            for seed, (complaints, n, words) in zip(seeds, pool.map(
                     lambda seed: try_point(self.recording, seed), seeds)):
-                complaints, n, words = result
                 if complaints:
                     failures.append(f"state {seed}, after line {n} ({words}): {complaints}")
         self.assertEqual(failures, [], "\n".join(failures))
@@ -170,6 +230,16 @@ class PowerCut(unittest.TestCase):
         n_found = sum(bool(try_point(self.recording, SEED * 100000 + number, lies_about=".log")[0])
                       for number in range(6))
         self.assertGreater(n_found, 0)
+
+
+class ServerUnderLoad(Cuts, unittest.TestCase):
+    record = staticmethod(record_server)
+    n_points = POINTS
+
+
+class StoreWithSmallBuffers(Cuts, unittest.TestCase):
+    record = staticmethod(record_writer)
+    n_points = POINTS // 2
 
 
 if __name__ == "__main__":
