@@ -147,6 +147,19 @@ static void changes_within_a_batch_add_up(void **state)
     assert_true(page.entries[0].sequence == 4);
 }
 
+/* In one batch with accounts that were only looked at, before it, between and behind. */
+static void every_account_that_changed_is_written(void **state)
+{
+    struct contract *contract = *state;
+    contract_commit(contract, "consume t1 poor points=9", "add t2 alice points=1",
+                    "consume t3 broke points=9", "add t4 bob points=2", "consume t5 bare points=9");
+    contract_assert_balance(contract, "alice", "points=1 money=0");
+    contract_assert_balance(contract, "bob", "points=2 money=0");
+    contract_assert_balance(contract, "poor", "points=0 money=0");
+    assert_int_equal(contract_read_table(contract, contract->store, STORE_TABLE_ACCOUNTS).n_rows,
+                     2);
+}
+
 /* --- conflicts --- */
 
 /*
@@ -423,6 +436,7 @@ struct contract_tests contract_commits(void)
         CONTRACT_TEST(a_commit_that_changes_nothing_is_ok_and_writes_nothing),
         CONTRACT_TEST(changes_within_a_batch_add_up),
         CONTRACT_TEST(a_commit_on_facts_no_longer_true_conflicts_and_writes_nothing),
+        CONTRACT_TEST(every_account_that_changed_is_written),
         CONTRACT_TEST(every_fact_of_a_batch_is_looked_at),
         CONTRACT_TEST_WIDE(the_largest_records_come_back_byte_for_byte),
         CONTRACT_TEST(the_journal_keeps_the_order_of_the_decisions),
