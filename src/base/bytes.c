@@ -19,14 +19,19 @@ bool base_bytes_equal(struct base_bytes a, struct base_bytes b)
     return base_text_equal(base_text_from(a), base_text_from(b));
 }
 
+/* strchr finds the end of the list too, and a NUL in a text is no space. */
+static bool is_one_of(const char *spaces, char byte)
+{
+    return byte != '\0' && strchr(spaces, byte) != NULL;
+}
+
 struct base_text base_text_trim(struct base_text text, const char *spaces)
 {
-    size_t n_spaces = strlen(spaces);
-    while (text.length > 0 && memchr(spaces, text.bytes[0], n_spaces) != NULL) {
+    while (text.length > 0 && is_one_of(spaces, text.bytes[0])) {
         text.bytes++;
         text.length--;
     }
-    while (text.length > 0 && memchr(spaces, text.bytes[text.length - 1], n_spaces) != NULL) {
+    while (text.length > 0 && is_one_of(spaces, text.bytes[text.length - 1])) {
         text.length--;
     }
     return text;
