@@ -38,8 +38,8 @@
 #define WRITERS 4
 
 /* What every store of the test must tell, if it tells anything. In memory that the processes share:
- * the store is made by a process of its own, and each trial is one, since RocksDB aborts on some
- * damage, and its threads do not survive a fork. */
+ * the store is made by a process of its own, and the trials are made in others, since RocksDB
+ * aborts on some damage, and its threads do not survive a fork. */
 struct expectation {
     char ids[TRANSACTIONS][16];
     size_t record_lengths[TRANSACTIONS];
@@ -48,9 +48,7 @@ struct expectation {
     int64_t balances[ACCOUNTS];
 };
 
-static struct expectation *expected;
-
-/* How a trial ends: its process's exit status. */
+/* How a trial ends. */
 enum verdict {
     VERDICT_RIGHT,
     VERDICT_REFUSED,
@@ -59,14 +57,23 @@ enum verdict {
     VERDICTS
 };
 
-#define STATUS_WRONG 99
+/* Which flip of which file is tried, and how those before it ended. A flip follows from the seed
+ * and its number, so that a process can go on where another aborted. */
+struct trials {
+    char file[256];
+    int64_t size;
+    bool every; /* one flip for each byte, in order */
+    uint64_t seed;
+    int64_t n;
+    int64_t next;
+    int counts[VERDICTS];
+};
 
-/* What is being tried: an assertion ends the test there, and the teardown tells. */
-static struct {
-    const char *file; /* NULL: nothing is */
-    int64_t at;
-    uint8_t mask;
-} trial;
+/* Shared with the processes. */
+static struct expectation *expected;
+static struct trials *trials;
+
+#define STATUS_WRONG 99
 
 /* In a trial: what is told and not true ends it, and fails the test. */
 #define must(condition) ((condition) ? (void)0 : tell_wrong(#condition))
@@ -122,7 +129,7 @@ static enum store_fault read_accounts(struct store *store, struct base_arena *ar
 }
 
 /* Runs in a process of its own. */
-static _Noreturn void make_store(struct rocksdb_test *test)
+static void make_store(struct rocksdb_test *test)
 {
     for (int session = 0; session < SESSIONS; session++) {
         struct store *store = rocksdb_test_store(test);
@@ -136,7 +143,6 @@ static _Noreturn void make_store(struct rocksdb_test *test)
         }
         store_close(store);
     }
-    _exit(0);
 }
 
 /* --- what a store tells --- */
@@ -209,51 +215,117 @@ static enum verdict look_through(struct store *store)
 
 /* --- trials --- */
 
-static _Noreturn void read_store(struct rocksdb_test *test)
+struct flip {
+    int64_t at;
+    uint8_t mask; /* the bits that are turned over: one mostly, several now and then */
+};
+
+static struct flip flip_number(int64_t number)
 {
-    _exit((int)look_through(rocksdb_test_store_to_read(test)));
+    uint64_t from[] = {trials->seed, (uint64_t)number,
+                       base_hash(base_bytes_of(base_text_of(trials->file)))};
+    uint64_t random = base_hash((struct base_bytes){(const uint8_t *)from, sizeof from});
+    struct flip flip = {.at = trials->every ? number
+                                            : (int64_t)((random >> 16) % (uint64_t)trials->size),
+                        .mask = (uint8_t)(1U << random % 8)};
+    if ((random >> 3) % 4 == 0) {
+        flip.mask |= (uint8_t)(random >> 5);
+    }
+    return flip;
 }
 
-/* A server's start on a copy of the store, and then whoever reads what that left. */
-static _Noreturn void start_on_copy(struct rocksdb_test *test)
+/* A second time turns them back. */
+static void turn_bits(const struct rocksdb_test *test, struct flip flip)
 {
-    char copy[PLACE_PATH_MAX_BYTES];
-    (void)snprintf(copy, sizeof copy, "%s/copy", test->place->path);
-    place_copy_files(test->place->store, copy);
-    test->options.directory = copy;
-    enum verdict verdict = look_through(rocksdb_test_store(test));
-    if (verdict == VERDICT_RIGHT) {
-        verdict = look_through(rocksdb_test_store_to_read(test));
-    }
-    _exit((int)verdict);
-}
-
-/* Runs it in a process of its own, which says nothing but what is wrong. */
-static enum verdict run(struct rocksdb_test *test, void (*action)(struct rocksdb_test *))
-{
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        action(test);
-        _exit(STATUS_WRONG);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
-        (void)fprintf(stderr, "aborted: byte %lld of %s, with %02x\n", (long long)trial.at,
-                      trial.file, trial.mask);
-        return VERDICT_ABORTED;
-    }
-    assert_true(WIFEXITED(status));
-    assert_in_range(WEXITSTATUS(status), 0, VERDICTS - 1);
-    return (enum verdict)WEXITSTATUS(status);
+    char path[PLACE_PATH_MAX_BYTES * 2];
+    (void)snprintf(path, sizeof path, "%s/%s", test->place->store, trials->file);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    uint8_t byte;
+    base_assert(fd >= 0 && pread(fd, &byte, 1, flip.at) == 1);
+    byte ^= flip.mask;
+    base_assert(pwrite(fd, &byte, 1, flip.at) == 1 && close(fd) == 0);
 }
 
 static void remove_copy(const struct rocksdb_test *test)
 {
     char command[PLACE_PATH_MAX_BYTES + 16];
     (void)snprintf(command, sizeof command, "rm -rf '%s/copy'", test->place->path);
-    assert_int_equal(system(command), 0);
+    base_assert(system(command) == 0);
+}
+
+/* A server's start on a copy of the store, and then whoever reads what that left. */
+static enum verdict start_on_copy(struct rocksdb_test *test)
+{
+    char copy[PLACE_PATH_MAX_BYTES];
+    (void)snprintf(copy, sizeof copy, "%s/copy", test->place->path);
+    place_copy_files(test->place->store, copy);
+    const char *directory = test->options.directory;
+    test->options.directory = copy;
+    enum verdict verdict = look_through(rocksdb_test_store(test));
+    if (verdict == VERDICT_RIGHT) {
+        verdict = look_through(rocksdb_test_store_to_read(test));
+    }
+    test->options.directory = directory;
+    remove_copy(test);
+    return verdict;
+}
+
+/* A process: tries what is left to be tried of a file. */
+static void try_flips(struct rocksdb_test *test)
+{
+    for (; trials->next < trials->n; trials->next++) {
+        struct flip flip = flip_number(trials->next);
+        turn_bits(test, flip);
+        enum verdict verdict = look_through(rocksdb_test_store_to_read(test));
+        trials->counts[verdict]++;
+        if (trials->next % WRITERS == 0) {
+            verdict = start_on_copy(test);
+            trials->counts[verdict]++;
+        }
+        turn_bits(test, flip);
+        base_arena_reset(&test->arena);
+    }
+}
+
+static void look_once(struct rocksdb_test *test)
+{
+    must(look_through(rocksdb_test_store_to_read(test)) == VERDICT_RIGHT);
+}
+
+/* Runs it in a process of its own. False: it aborted. */
+static bool run(struct rocksdb_test *test, void (*action)(struct rocksdb_test *))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        action(test);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+        return false;
+    }
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    return true;
+}
+
+/* Tries all of a file. */
+static void try_file(struct rocksdb_test *test)
+{
+    while (!run(test, try_flips)) {
+        struct flip flip = flip_number(trials->next++);
+        (void)fprintf(stderr, "aborted: byte %lld of %s, with %02x\n", (long long)flip.at,
+                      trials->file, flip.mask);
+        turn_bits(test, flip);
+        remove_copy(test);
+        trials->counts[VERDICT_ABORTED]++;
+    }
+    (void)fprintf(stderr, "%-16s %6lld bytes: %d refused, %d told, %d right, %d aborted\n",
+                  trials->file, (long long)trials->size, trials->counts[VERDICT_REFUSED],
+                  trials->counts[VERDICT_TOLD], trials->counts[VERDICT_RIGHT],
+                  trials->counts[VERDICT_ABORTED]);
 }
 
 /* --- which bytes --- */
@@ -280,51 +352,17 @@ static size_t list_files(const struct rocksdb_test *test, struct file files[FILE
     return n;
 }
 
-static uint64_t next_random(uint64_t *state)
-{
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *state >> 33;
-}
-
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
     const char *text = getenv(name);
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
-/* Any of the bits of `mask` in one byte are turned over; a second time turns them back. */
-static void turn_bits(const struct rocksdb_test *test, const char *name, int64_t at, uint8_t mask)
-{
-    char path[PLACE_PATH_MAX_BYTES * 2];
-    (void)snprintf(path, sizeof path, "%s/%s", test->place->store, name);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    uint8_t byte;
-    assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
-    byte ^= mask;
-    assert_true(pwrite(fd, &byte, 1, at) == 1 && close(fd) == 0);
-}
-
-static void try_byte(struct rocksdb_test *test, const char *name, int64_t at, uint8_t mask,
-                     bool as_writer, int counts[VERDICTS])
-{
-    trial.file = name;
-    trial.at = at;
-    trial.mask = mask;
-    turn_bits(test, name, at, mask);
-    counts[run(test, read_store)]++;
-    if (as_writer) {
-        counts[run(test, start_on_copy)]++;
-        remove_copy(test);
-    }
-    turn_bits(test, name, at, mask);
-    trial.file = NULL;
-}
-
 static void a_flipped_byte_is_refused_told_or_harmless(void **state)
 {
     struct rocksdb_test *test = *state;
-    assert_int_equal(run(test, make_store), 0);
-    assert_int_equal(run(test, read_store), VERDICT_RIGHT);
+    assert_true(run(test, make_store));
+    assert_true(run(test, look_once));
     struct file files[FILES_MAX];
     size_t n_files = list_files(test, files);
     uint64_t n_flips = setting("ZANDAKA_FLIPS", FLIPS_DEFAULT);
@@ -333,45 +371,44 @@ static void a_flipped_byte_is_refused_told_or_harmless(void **state)
                   (unsigned long long)n_flips);
     int n_refusing_files = 0;
     for (size_t i = 0; i < n_files; i++) {
-        int counts[VERDICTS] = {0};
         bool every = n_flips == 0 && strncmp(files[i].name, "OPTIONS", 7) != 0;
-        int64_t n = every          ? files[i].size
-                    : n_flips == 0 ? FLIPS_DEFAULT
-                                   : (int64_t)(n_flips / n_files) + 1;
-        for (int64_t flip = 0; flip < n; flip++) {
-            int64_t at =
-                n_flips == 0 ? flip : (int64_t)(next_random(&seed) % (uint64_t)files[i].size);
-            /* One bit mostly, several now and then. */
-            uint8_t mask = (uint8_t)(1U << next_random(&seed) % 8);
-            if (next_random(&seed) % 4 == 0) {
-                mask |= (uint8_t)next_random(&seed);
-            }
-            try_byte(test, files[i].name, at, mask, flip % WRITERS == 0, counts);
-        }
-        n_refusing_files += counts[VERDICT_REFUSED] + counts[VERDICT_TOLD] > 0;
-        (void)fprintf(stderr, "%-16s %6lld bytes: %d refused, %d told, %d right, %d aborted\n",
-                      files[i].name, (long long)files[i].size, counts[VERDICT_REFUSED],
-                      counts[VERDICT_TOLD], counts[VERDICT_RIGHT], counts[VERDICT_ABORTED]);
+        *trials = (struct trials){.size = files[i].size,
+                                  .every = every,
+                                  .seed = seed,
+                                  .n = every          ? files[i].size
+                                       : n_flips == 0 ? FLIPS_DEFAULT
+                                                      : (int64_t)(n_flips / n_files) + 1};
+        memcpy(trials->file, files[i].name, sizeof trials->file);
+        try_file(test);
+        n_refusing_files += trials->counts[VERDICT_REFUSED] + trials->counts[VERDICT_TOLD] > 0;
     }
+    trials->file[0] = '\0';
     /* At the least the log, the manifest, CURRENT and the tables of four families. */
     assert_true(n_refusing_files >= 7);
-    assert_int_equal(run(test, read_store), VERDICT_RIGHT);
+    assert_true(run(test, look_once));
+}
+
+static void *share(size_t size)
+{
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
 static int open_and_share(void **state)
 {
-    expected =
-        mmap(NULL, sizeof *expected, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return expected == MAP_FAILED ? -1 : rocksdb_test_open(state);
+    expected = share(sizeof *expected);
+    trials = share(sizeof *trials);
+    return expected == MAP_FAILED || trials == MAP_FAILED ? -1 : rocksdb_test_open(state);
 }
 
 static int close_and_tell(void **state)
 {
-    if (trial.file != NULL) {
-        (void)fprintf(stderr, "it was byte %lld of %s, with %02x\n", (long long)trial.at,
-                      trial.file, trial.mask);
+    if (trials->file[0] != '\0') {
+        struct flip flip = flip_number(trials->next);
+        (void)fprintf(stderr, "it was byte %lld of %s, with %02x\n", (long long)flip.at,
+                      trials->file, flip.mask);
     }
     (void)munmap(expected, sizeof *expected);
+    (void)munmap(trials, sizeof *trials);
     return rocksdb_test_close(state);
 }
 
