@@ -42,14 +42,6 @@ void auditor_store_failed(struct auditor_request *request, bool unknown)
     request->outcome_unknown = request->outcome_unknown || unknown;
 }
 
-void auditor_doubted(struct auditor *auditor, struct base_text transaction_id)
-{
-    struct auditor_id *id = auditor_id_of(auditor, transaction_id);
-    if (id != NULL) {
-        id->doubted = true;
-    }
-}
-
 void auditor_lost(struct auditor *auditor, const struct auditor_request *request)
 {
     for (size_t i = 0; i < request->n_commands; i++) {
@@ -139,14 +131,6 @@ static void judge_refusal(struct judgement *judgement, size_t index)
          what);
 }
 
-/* Whether a success that is told as new must be just that. Two servers that try the same request
- * with an unknown outcome may make records that are equal byte for byte, when the time is that of
- * the account's last transaction: then neither can tell whose it is, and both may say new. */
-static bool is_certain(const struct auditor *auditor, const struct auditor_id *id)
-{
-    return auditor->one_server || !id->doubted;
-}
-
 /* Whether the record comes from this very command: it was handed over just once. */
 static bool took_effect_itself(const struct judgement *judgement, size_t index,
                                const struct auditor_id *id)
@@ -200,9 +184,8 @@ static void judge_success(struct judgement *judgement, size_t index)
     /* A new success lies behind everything that the request was told before. After an unknown
      * outcome a success may be told as a replay of the request's own earlier attempt, and then what
      * is told before it may rest on that; but effects keep their order. */
-    bool is_new = !result->replayed && is_certain(auditor, id);
-    bool is_its_own = is_new || took_effect_itself(judgement, index, id);
-    if ((is_new && id->position <= judgement->moment) ||
+    bool is_its_own = !result->replayed || took_effect_itself(judgement, index, id);
+    if ((!result->replayed && id->position <= judgement->moment) ||
         (is_its_own && id->position <= judgement->effect)) {
         fail(judgement, index, "contract 3.14, 3.4",
              "it was recorded before its turn, so it is a replay or out of order");
@@ -210,7 +193,7 @@ static void judge_success(struct judgement *judgement, size_t index)
     }
     judgement->effect = is_its_own ? id->position : judgement->effect;
     judgement->moment = id->position > judgement->moment ? id->position : judgement->moment;
-    if (is_new) {
+    if (!result->replayed) {
         judge_new_success(judgement, index, id);
     }
 }

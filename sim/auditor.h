@@ -50,10 +50,9 @@ struct auditor_figures {
 
 /*
  * Ids are `t<number>` and accounts `a<number>`, with numbers below these. `n_kinds` kinds, whose
- * codes are the same in every configuration. `one_server`: there is only one at a time, so that not
- * even an unknown outcome makes two successes that are not replays.
+ * codes are the same in every configuration.
  */
-struct auditor *auditor_open(size_t n_accounts, const struct ledger_kinds *kinds, bool one_server);
+struct auditor *auditor_open(size_t n_accounts, const struct ledger_kinds *kinds);
 void auditor_close(struct auditor *auditor);
 const struct auditor_failure *auditor_failure_of(const struct auditor *auditor);
 /* Adds what was judged to *figures. */
@@ -68,8 +67,6 @@ void auditor_announce(struct auditor *auditor, const struct ledger_command *comm
 void auditor_handed_over(struct auditor *auditor, struct auditor_request *request);
 /* The store of its server failed while it had the request; `unknown`: with an unknown outcome. */
 void auditor_store_failed(struct auditor_request *request, bool unknown);
-/* A commit that would record this id had an unknown outcome. */
-void auditor_doubted(struct auditor *auditor, struct base_text transaction_id);
 /* The server has answered. `taken` false: it did not take the request in the first place. */
 void auditor_answered(struct auditor *auditor, const struct auditor_request *request,
                       const struct service_result *results, bool taken, int64_t now_ns);

@@ -114,11 +114,10 @@ const struct auditor_state *auditor_state_at(const struct auditor_account *accou
 
 /* --- opening and closing --- */
 
-struct auditor *auditor_open(size_t n_accounts, const struct ledger_kinds *kinds, bool one_server)
+struct auditor *auditor_open(size_t n_accounts, const struct ledger_kinds *kinds)
 {
     struct auditor *auditor = base_allocate_zeroed(1, sizeof *auditor);
     auditor->kinds = kinds;
-    auditor->one_server = one_server;
     auditor->n_accounts = n_accounts;
     auditor->accounts = base_allocate_zeroed(n_accounts, sizeof *auditor->accounts);
     for (size_t i = 0; i < n_accounts; i++) {

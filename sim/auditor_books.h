@@ -29,7 +29,6 @@ struct auditor_id {
     size_t position;             /* in the journal, from 1; 0: not recorded */
     size_t variant;              /* that was recorded; meaningless for a fence */
     uint64_t n_applied;          /* successes told that were no replays */
-    bool doubted;                /* a commit of it had an unknown outcome */
     struct auditor_tally fences; /* the Cancels of it */
 };
 
@@ -57,7 +56,6 @@ struct auditor_account {
 
 struct auditor {
     const struct ledger_kinds *kinds;
-    bool one_server;
     struct auditor_failure failure;
     struct auditor_figures figures;
     struct base_arena arena;

@@ -67,7 +67,6 @@ static void tell_doubts(struct sim_server *server, const struct ledger_facts *fa
     note_failure(server, true);
     for (size_t i = 0; i < facts->n_new; i++) {
         struct base_text transaction_id = facts->new_transactions[i]->transaction_id;
-        auditor_doubted(world->auditor, transaction_id);
         sim_tell(world, transaction_id, (struct base_text){0},
                  "server %u: the commit of %.*s has an unknown outcome (%s)", server->number,
                  BASE_TEXT_ARGS(transaction_id),

@@ -173,8 +173,7 @@ static void open_world(struct sim_world *world, uint64_t seed, struct sim_story 
             (struct ledger_kind){base_text_of(codes[i]), INT64_MAX, BASE_AMOUNT_MAX, false};
     }
     world->memory = store_memory_open(&world->kinds);
-    world->auditor =
-        auditor_open(world->swarm.n_accounts, &world->kinds, world->swarm.n_servers == 1);
+    world->auditor = auditor_open(world->swarm.n_accounts, &world->kinds);
     for (unsigned i = 0; i < world->swarm.n_servers; i++) {
         sim_server_open(world, i);
     }

@@ -168,10 +168,10 @@ static enum store_fault part_attempt(struct service_batch *batch, struct batch_p
         store_abandon(batch->store, &batch->facts);
         return STORE_OK;
     }
-    int64_t now_us = base_now_real_us(batch->clock);
+    batch->now_us = base_now_real_us(batch->clock);
     for (size_t i = 0; i < part->n_calls; i++) {
         part->calls[i].results_in_doubt = false;
-        if (!call_decide(batch, &part->calls[i], now_us)) {
+        if (!call_decide(batch, &part->calls[i], batch->now_us)) {
             store_abandon(batch->store, &batch->facts);
             return STORE_CORRUPT;
         }

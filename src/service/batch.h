@@ -24,6 +24,7 @@ struct service_counters {
 struct service_doubt {
     bool in_doubt;
     uint64_t record_hash; /* of the record as the last such commit would have written it */
+    bool has_own_time;    /* that record's time is what this server's clock showed */
 };
 
 /* A call in the batch. */
@@ -47,6 +48,7 @@ struct service_batch {
     struct base_arena arena; /* of one attempt */
     struct ledger_facts facts;
     int64_t started_mono_ns;
+    int64_t now_us;              /* what the clock showed for the attempt's decisions */
     int64_t unavailable_mono_ns; /* when the store became unavailable to this batch */
     enum store_fault last_fault;
     unsigned n_retries;

@@ -10,10 +10,10 @@
  *      Every other refusal would be contradicted by a commit that arrives late: the answer is
  *      OUTCOME_UNKNOWN instead.
  *   2. When every record that a call has in doubt is found exactly as the commit would have written
- *      it, that commit has happened: it is atomic. Then the results that were decided with it are
- *      the call's answers: also its refusals, which were decided on the facts that the commit
- *      confirmed, and also what was told of replays. To decide again would let a command that was
- *      refused take effect behind one that came after it (contract 3.14).
+ *      it, at a time of our own clock, that commit has happened: it is atomic. Then the results
+ * that were decided with it are the call's answers: also its refusals, which were decided on the
+ * facts that the commit confirmed, and also what was told of replays. To decide again would let a
+ * command that was refused take effect behind one that came after it (contract 3.14).
  *   3. When that cannot be shown, the call is decided again, and no command takes effect behind a
  *      later one of its call that is found, nor behind an earlier one that stays unknown.
  *   4. A command that is not in doubt was not written: refusals write nothing. If its call is given
@@ -39,6 +39,15 @@ static bool has_succeeded(const struct service_result *result)
     return result->refusal.reason == BASE_REASON_NONE;
 }
 
+/* Whether the record's time is what our clock showed, and not the last time of an account that is
+ * ahead of it (contract 3.13): every server would give that one to the same request. */
+static bool has_own_time(struct service_batch *batch, struct base_bytes record)
+{
+    struct record_transaction transaction;
+    return record_decode(&batch->arena, record, &transaction) &&
+           transaction.create_time_us == batch->now_us;
+}
+
 void service_doubt_note(struct service_batch *batch, struct service_batch_call *entry)
 {
     const struct service_call *call = entry->call;
@@ -49,6 +58,7 @@ void service_doubt_note(struct service_batch *batch, struct service_batch_call *
         if (has_succeeded(&call->results[i]) && fact_of(batch, entry, i)->presence == LEDGER_NEW) {
             entry->doubts[i].in_doubt = true;
             entry->doubts[i].record_hash = base_hash(call->results[i].record);
+            entry->doubts[i].has_own_time = has_own_time(batch, call->results[i].record);
             entry->doubt_end = i + 1 > entry->doubt_end ? i + 1 : entry->doubt_end;
         }
     }
@@ -58,8 +68,8 @@ void service_doubt_note(struct service_batch *batch, struct service_batch_call *
 /* Whether a command's result of the unknown commit still holds, as far as records show. What it was
  * answered with must be there, and what is in doubt as that commit would have written it: a record
  * carries its time in microseconds and its labels, so that another server's of the same id and
- * content differs; and were it equal, every answer that it gives would be true all the same. A hash
- * is enough here: it compares what we made ourselves, not what a caller asks. */
+ * content differs, unless the time is not our clock's. Then nothing can be shown. A hash is enough
+ * here: it compares what we made ourselves, not what a caller asks. */
 static bool holds(const struct service_batch *batch, const struct service_batch_call *entry,
                   size_t index)
 {
@@ -69,7 +79,8 @@ static bool holds(const struct service_batch *batch, const struct service_batch_
     }
     const struct ledger_transaction *fact = fact_of(batch, entry, index);
     return fact->presence == LEDGER_RECORDED &&
-           (!doubt->in_doubt || base_hash(fact->record) == doubt->record_hash);
+           (!doubt->in_doubt ||
+            (doubt->has_own_time && base_hash(fact->record) == doubt->record_hash));
 }
 
 bool service_doubt_settle(struct service_batch *batch, struct service_batch_call *entry)
