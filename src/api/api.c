@@ -56,7 +56,7 @@ bool api_exchange_refuse_field(struct api_exchange *exchange, struct base_text f
                                struct base_text description)
 {
     struct api_violations violations =
-        api_violations_open(exchange->arena, API_VIOLATIONS_MAX_BYTES);
+        api_violations_open(exchange->arena, BASE_VIOLATIONS_MAX_BYTES);
     api_violations_add(&violations, field, description);
     return api_exchange_refuse(exchange, &violations);
 }

@@ -59,7 +59,7 @@ bool api_batch_get_balances_start(struct api_exchange *exchange, const ProtobufC
     const struct balances *balances =
         balances_open(exchange, request->n_account_ids, request->account_ids);
     struct api_violations violations =
-        api_violations_open(exchange->arena, API_VIOLATIONS_MAX_BYTES);
+        api_violations_open(exchange->arena, BASE_VIOLATIONS_MAX_BYTES);
     for (size_t i = 0; i < balances->n_accounts; i++) {
         const char *wrong = api_check_account_id(balances->account_ids[i]);
         if (wrong != NULL) {

@@ -407,7 +407,8 @@ static struct api_entry entry_of(struct base_arena *arena, const Zandaka__V1__En
         .kind = base_text_of(message->kind),
         .amount_minor = message->amount,
         .balance_after_minor = message->balance_after,
-        .create_time_us = time == NULL ? 0 : time->seconds * 1000000 + time->nanos / 1000,
+        .create_time_us =
+            time == NULL ? 0 : time->seconds * BASE_US_PER_S + time->nanos / BASE_NS_PER_US,
         .description = base_text_of(message->description),
         .json = api_codec_to_json(arena, &message->base),
     };

@@ -15,10 +15,6 @@
 
 #include "api/codec.h"
 
-/* Nesting of messages in a protobuf body: the deepest request has 5 levels, and what nests in
- * itself (descriptors, in reflection) must not use up the stack. */
-#define API_CODEC_DEPTH_MAX 16
-
 /* A field on the way to the place where one is. Each stands on the stack of whoever walks into it,
  * so that a path costs nothing until there is something to refuse. NULL is the body itself. */
 struct api_codec_place {

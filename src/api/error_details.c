@@ -7,11 +7,6 @@
 #define DOMAIN "zandaka"
 #define TYPE_URL_PREFIX "type.googleapis.com/"
 
-/* What a caller is asked to wait before it sends the same again: a full queue is 0.4 s of work
- * (limits.h), so an earlier attempt would find it as full; and a store or another server that takes
- * over needs no less. */
-#define RETRY_DELAY_MS 500
-
 /* Details of one error, at most one of each type. */
 #define DETAILS_MAX 3
 /* Entries of ErrorInfo's metadata: applied, retry, kind, fields. */
@@ -139,8 +134,8 @@ static ProtobufCMessage *retry_info(struct base_arena *arena)
 {
     Google__Protobuf__Duration *delay = base_arena_take(arena, sizeof *delay);
     google__protobuf__duration__init(delay);
-    delay->seconds = RETRY_DELAY_MS / 1000;
-    delay->nanos = RETRY_DELAY_MS % 1000 * 1000000;
+    delay->seconds = BASE_RETRY_DELAY_MS / 1000;
+    delay->nanos = BASE_RETRY_DELAY_MS % 1000 * 1000000;
     Google__Rpc__RetryInfo *info = base_arena_take(arena, sizeof *info);
     google__rpc__retry_info__init(info);
     info->retry_delay = delay;

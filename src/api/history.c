@@ -19,9 +19,6 @@ static_assert(BASE_KINDS_MAX <= 64, "a kind's number is a bit of 64");
 #define TRANSACTION_BYTES 8192
 #define ENTRY_BYTES 1024
 
-#define MICROS_PER_SECOND 1000000
-#define NANOS_PER_MICRO 1000
-
 /* --- GetTransaction --- */
 
 struct transaction_lookup {
@@ -174,7 +171,7 @@ bool api_list_entries_start(struct api_exchange *exchange, const ProtobufCMessag
         (const Zandaka__V1__ListEntriesRequest *)message;
     struct entries_walk *walk = base_arena_take_zeroed(exchange->arena, 1, sizeof *walk);
     struct api_violations violations =
-        api_violations_open(exchange->arena, API_VIOLATIONS_MAX_BYTES);
+        api_violations_open(exchange->arena, BASE_VIOLATIONS_MAX_BYTES);
     take_walk(&violations, request, walk);
     if (violations.n_violations > 0) {
         return api_exchange_refuse(exchange, &violations);
@@ -207,12 +204,12 @@ static Google__Protobuf__Timestamp *timestamp_of(struct base_arena *arena, int64
 {
     Google__Protobuf__Timestamp *time = base_arena_take(arena, sizeof *time);
     google__protobuf__timestamp__init(time);
-    int64_t micros = time_us % MICROS_PER_SECOND;
+    int64_t micros = time_us % BASE_US_PER_S;
     if (micros < 0) {
-        micros += MICROS_PER_SECOND; /* nanos count forward, also before 1970 */
+        micros += BASE_US_PER_S; /* nanos count forward, also before 1970 */
     }
-    time->seconds = (time_us - micros) / MICROS_PER_SECOND;
-    time->nanos = (int32_t)(micros * NANOS_PER_MICRO);
+    time->seconds = (time_us - micros) / BASE_US_PER_S;
+    time->nanos = (int32_t)(micros * BASE_NS_PER_US);
     return time;
 }
 

@@ -37,8 +37,8 @@ static const char *skip_string(const char *at, const char *end)
 static bool is_plain_number(struct base_text token)
 {
     int64_t value;
-    return base_text_to_int64(token, &value) && value >= -API_JSON_NUMBER_MAX &&
-           value <= API_JSON_NUMBER_MAX;
+    return base_text_to_int64(token, &value) && value >= -BASE_JSON_NUMBER_MAX &&
+           value <= BASE_JSON_NUMBER_MAX;
 }
 
 static void survey_token(struct api_json_survey *survey, struct base_text token)

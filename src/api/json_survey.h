@@ -11,9 +11,6 @@
 
 #include "base/base.h"
 
-/* Beyond this (2^53) many JSON libraries round, so a number must be a string. */
-#define API_JSON_NUMBER_MAX (INT64_C(1) << 53)
-
 /* Values are counted from 1, in the body's order, an object or a list before what is in it; an
  * object's keys are no values. */
 struct api_json_survey {

@@ -9,7 +9,7 @@
  *   4. a second value of a field that has one, a second member of a oneof, a map key twice;
  *   5. fields, and numbers of enums, that the descriptor does not know, where they might be content
  *      (contract 3.5);
- *   6. more than BASE_ELEMENTS_MAX elements, or deeper than API_CODEC_DEPTH_MAX;
+ *   6. more than BASE_ELEMENTS_MAX elements, or deeper than BASE_MESSAGE_DEPTH_MAX;
  *   7. a google.protobuf.Timestamp beyond its range.
  */
 #include "api/codec_field.h"
@@ -23,10 +23,6 @@
 /* Bytes of a varint: of a value, and of a tag or a length, where protobuf-c reads no more. */
 #define VARINT_MAX_BYTES 10
 #define TAG_MAX_BYTES 5
-/* Elements of an answer: the largest has, for each of a BatchGetBalances' accounts, two and four
- * for each kind. */
-#define ANSWER_ELEMENTS_MAX (BASE_BATCH_GET_MAX * (2 + 4 * BASE_KINDS_MAX))
-static_assert(ANSWER_ELEMENTS_MAX >= BASE_ELEMENTS_MAX, "an answer may be larger than a request");
 
 struct scan {
     struct base_arena *arena;
@@ -376,9 +372,9 @@ static bool scan_message(struct scan *scan, struct scan_frame *frame, struct bas
     frame->second = (struct scan_value){0};
     frame->keys = NULL;
     frame->n_keys = 0;
-    if (frame->depth > API_CODEC_DEPTH_MAX) {
+    if (frame->depth > BASE_MESSAGE_DEPTH_MAX) {
         return api_codec_refuse(scan->arena, NULL, scan->error, "must nest at most %d levels deep",
-                                API_CODEC_DEPTH_MAX);
+                                BASE_MESSAGE_DEPTH_MAX);
     }
     if (body.length == 0) {
         return true;
@@ -449,7 +445,7 @@ void *api_codec_unpack_answer(struct base_arena *arena,
                               const ProtobufCMessageDescriptor *descriptor, struct base_bytes body)
 {
     struct api_codec_error ignored;
-    struct scan scan = {arena, API_CODEC_PASS_UNKNOWN, ANSWER_ELEMENTS_MAX, 0, &ignored};
+    struct scan scan = {arena, API_CODEC_PASS_UNKNOWN, BASE_ANSWER_ELEMENTS_MAX, 0, &ignored};
     return scan_and_unpack(&scan, descriptor, body);
 }
 

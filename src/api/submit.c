@@ -63,7 +63,7 @@ bool api_submit_start(struct api_exchange *exchange, const ProtobufCMessage *mes
     size_t n_commands = 0;
     for (size_t i = 0; i < request->n_commands; i++) {
         struct api_violations violations =
-            api_violations_open(exchange->arena, API_VIOLATIONS_OF_COMMAND_MAX_BYTES);
+            api_violations_open(exchange->arena, BASE_VIOLATIONS_OF_COMMAND_MAX_BYTES);
         command_of(&violations, request->commands[i], i, &commands[n_commands]);
         if (violations.n_violations == 0) {
             n_commands++;

@@ -26,10 +26,6 @@ static_assert(BASE_METADATA_TOTAL_MAX_BYTES == 1024, "told in a text");
 #define VALUE_RULE "must be at most 256 bytes of UTF-8 without NUL"
 #define TIME_RULE "must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z"
 
-#define NANOS_PER_SECOND 1000000000
-#define NANOS_PER_MICRO 1000
-#define MICROS_PER_SECOND 1000000
-
 /* --- gathering --- */
 
 /* The front of `text`, at most `limit` bytes, without half a character at its end. */
@@ -52,8 +48,8 @@ void api_violations_add(struct api_violations *violations, struct base_text fiel
         violations->violations = base_arena_take(
             violations->arena, BASE_VIOLATIONS_MAX * sizeof violations->violations[0]);
     }
-    field = cut(field, API_VIOLATION_FIELD_MAX_BYTES);
-    description = cut(description, API_VIOLATION_DESCRIPTION_MAX_BYTES);
+    field = cut(field, BASE_VIOLATION_FIELD_MAX_BYTES);
+    description = cut(description, BASE_VIOLATION_DESCRIPTION_MAX_BYTES);
     size_t n_bytes = violations->n_bytes + field.length + description.length;
     if (violations->n_violations == BASE_VIOLATIONS_MAX ||
         (violations->n_violations > 0 && n_bytes > violations->bytes_max)) {
@@ -139,14 +135,14 @@ void api_validate_time(struct api_violations *violations, struct base_text field
     if (time == NULL) {
         return;
     }
-    if (time->seconds < BASE_TIME_MIN_US / MICROS_PER_SECOND ||
-        time->seconds > BASE_TIME_MAX_US / MICROS_PER_SECOND || time->nanos < 0 ||
-        time->nanos >= NANOS_PER_SECOND) {
+    if (time->seconds < BASE_TIME_MIN_US / BASE_US_PER_S ||
+        time->seconds > BASE_TIME_MAX_US / BASE_US_PER_S || time->nanos < 0 ||
+        time->nanos >= BASE_NS_PER_S) {
         api_violations_add(violations, field, BASE_TEXT(TIME_RULE));
         return;
     }
     *ret_time_us =
-        time->seconds * MICROS_PER_SECOND + (time->nanos + NANOS_PER_MICRO - 1) / NANOS_PER_MICRO;
+        time->seconds * BASE_US_PER_S + (time->nanos + BASE_NS_PER_US - 1) / BASE_NS_PER_US;
 }
 
 /* --- commands --- */
@@ -236,7 +232,7 @@ void api_validate_command(struct api_violations *violations, const struct ledger
 
 const char *api_check_command(struct base_arena *arena, const struct ledger_command *command)
 {
-    struct api_violations violations = api_violations_open(arena, API_VIOLATIONS_MAX_BYTES);
+    struct api_violations violations = api_violations_open(arena, BASE_VIOLATIONS_MAX_BYTES);
     api_validate_command(&violations, command);
     if (violations.n_violations == 0) {
         return NULL;

@@ -10,16 +10,6 @@
 #include "google/protobuf/timestamp.pb-c.h"
 #include "ledger/ledger.h"
 
-/* Bytes of all violations of one request. They travel in a trailer, as base64 and beside a message,
- * and several gRPC clients take no more than 8 KiB of those. */
-#define API_VIOLATIONS_MAX_BYTES 4096
-/* The same for one command of a Submit: BASE_SUBMIT_MAX of them, with the other details of their
- * errors, must stay below the 4 MiB that a client takes as one message. */
-#define API_VIOLATIONS_OF_COMMAND_MAX_BYTES 1024
-/* Bytes of one violation's field and of its description. A field may hold a caller's text. */
-#define API_VIOLATION_FIELD_MAX_BYTES 256
-#define API_VIOLATION_DESCRIPTION_MAX_BYTES 256
-
 struct api_violation {
     struct base_text field;       /* the proto's path, `amounts[1].amount`; empty: the whole body */
     struct base_text description; /* what is allowed; both end in a NUL not counted */

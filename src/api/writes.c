@@ -91,7 +91,7 @@ static bool write_start(struct api_exchange *exchange, const ProtobufCMessage *m
                                            struct ledger_command *ret_command))
 {
     struct api_violations violations =
-        api_violations_open(exchange->arena, API_VIOLATIONS_MAX_BYTES);
+        api_violations_open(exchange->arena, BASE_VIOLATIONS_MAX_BYTES);
     struct ledger_command *command = base_arena_take(exchange->arena, sizeof *command);
     command_of(&violations, message, command);
     if (violations.n_violations > 0) {

@@ -11,11 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX 100
-#define SECONDS_MAX 3600
-#define MILLIONS_MAX 1000
-#define RATE_MAX 10000000
-#define ACCOUNTS_MAX 100000000
 #define ACCOUNTS_DEFAULT 10000
 /* How long each of the machine's limits is measured in a round. */
 #define LIMIT_NS INT64_C(1000000000)
@@ -113,7 +108,7 @@ static bool run_round(struct bench *bench, struct round *ret_round)
     struct round round = {0};
     struct bench_load_result *load = base_arena_take(&bench->arena, sizeof *load);
     if (!measure_limits(bench, &round) ||
-        !run_load(bench, bench->workload, bench->seconds * 1000000000, 0, load)) {
+        !run_load(bench, bench->workload, bench->seconds * BASE_NS_PER_S, 0, load)) {
         return false;
     }
     round.ours = per_second(load->done, load->duration_ns);
@@ -186,7 +181,7 @@ static int compare_doubles(const void *a, const void *b)
 static void spread(const struct figure *figure, const struct round *rounds, int64_t n_rounds,
                    double ret_spread[3])
 {
-    double values[ROUNDS_MAX];
+    double values[BASE_BENCH_ROUNDS_MAX];
     for (int64_t i = 0; i < n_rounds; i++) {
         values[i] = figure->of(&rounds[i]);
     }
@@ -235,7 +230,7 @@ static void show_progress(const char *what, int64_t done, int64_t of)
 
 static bool run_rounds(struct bench *bench)
 {
-    struct round rounds[ROUNDS_MAX];
+    struct round rounds[BASE_BENCH_ROUNDS_MAX];
     for (int64_t i = 0; i < bench->rounds; i++) {
         show_progress(bench->workload->name, i, bench->rounds);
         if (!run_round(bench, &rounds[i])) {
@@ -349,11 +344,11 @@ int app_verb_bench(int argc, char **argv)
         return app_options_wrong(&usage, "needs --directory");
     }
     if (!take_workload(&usage, workload, &bench) ||
-        !take_count(&usage, "rounds", rounds, ROUNDS_MAX, &bench.rounds) ||
-        !take_count(&usage, "seconds", seconds, SECONDS_MAX, &bench.seconds) ||
-        !take_count(&usage, "rate", rate, RATE_MAX, &bench.rate) ||
-        !take_count(&usage, "accounts", accounts, ACCOUNTS_MAX, &bench.accounts) ||
-        !take_count(&usage, "growth", millions, MILLIONS_MAX, &bench.millions) ||
+        !take_count(&usage, "rounds", rounds, BASE_BENCH_ROUNDS_MAX, &bench.rounds) ||
+        !take_count(&usage, "seconds", seconds, BASE_BENCH_SECONDS_MAX, &bench.seconds) ||
+        !take_count(&usage, "rate", rate, BASE_BENCH_RATE_MAX, &bench.rate) ||
+        !take_count(&usage, "accounts", accounts, BASE_BENCH_ACCOUNTS_MAX, &bench.accounts) ||
+        !take_count(&usage, "growth", millions, BASE_BENCH_MILLIONS_MAX, &bench.millions) ||
         !app_options_server(&usage, &server)) {
         return APP_EXIT_USAGE;
     }

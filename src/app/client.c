@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NS_PER_MS INT64_C(1000000)
-
 struct app_client {
     int fd;
     struct wire_client *wire; /* NULL once the connection has broken */
@@ -70,7 +68,7 @@ void app_client_call(struct app_client *client, struct base_text path, struct ba
     struct pending *pending = base_allocate(sizeof *pending);
     *pending = (struct pending){client, response, user};
     struct wire_call call = {
-        .path = path, .message = message, .timeout_ns = client->timeout_ms * NS_PER_MS};
+        .path = path, .message = message, .timeout_ns = client->timeout_ms * BASE_NS_PER_MS};
     if (client->wire == NULL || !wire_client_call(client->wire, &call, pending)) {
         if (client->problem.length == 0) {
             client->problem = BASE_TEXT("the server takes no more calls on this connection");
@@ -106,14 +104,15 @@ static void receive_some(struct app_client *client)
 
 void app_client_wait(struct app_client *client, size_t open_calls)
 {
-    int64_t deadline_ns = base_now_mono_ns(&base_clock_system) + client->timeout_ms * NS_PER_MS;
+    int64_t deadline_ns =
+        base_now_mono_ns(&base_clock_system) + client->timeout_ms * BASE_NS_PER_MS;
     while (client->wire != NULL && wire_client_open_calls(client->wire) > open_calls) {
         if (client->n_unsent == 0) {
             client->unsent = client->unsent_memory;
             client->n_unsent =
                 wire_client_send(client->wire, client->unsent_memory, BASE_WRITE_BUFFER_BYTES);
         }
-        int64_t left_ms = (deadline_ns - base_now_mono_ns(&base_clock_system)) / NS_PER_MS;
+        int64_t left_ms = (deadline_ns - base_now_mono_ns(&base_clock_system)) / BASE_NS_PER_MS;
         if (left_ms <= 0) {
             break_connection(client, BASE_TEXT("no answer within the timeout"));
             return;

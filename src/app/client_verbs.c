@@ -3,10 +3,6 @@
 #include "app/answers.h"
 #include "app/options.h"
 
-/* Entries that history shows at the most. */
-#define HISTORY_MAX 100000
-#define HISTORY_DEFAULT 50
-
 /* What the flags of these verbs say; each verb has some of them. */
 struct given {
     const char *id;
@@ -401,10 +397,11 @@ int app_verb_history(int argc, char **argv)
     if (wrong != NULL) {
         return app_options_wrong(&usage, "--kind: %s", wrong);
     }
-    int64_t limit = HISTORY_DEFAULT;
+    int64_t limit = BASE_HISTORY_DEFAULT;
     if (given.limit != NULL && (!base_text_to_int64(base_text_of(given.limit), &limit) ||
-                                limit < 1 || limit > HISTORY_MAX)) {
-        return app_options_wrong(&usage, "--limit is 1 to %d, not `%s`", HISTORY_MAX, given.limit);
+                                limit < 1 || limit > BASE_HISTORY_MAX)) {
+        return app_options_wrong(&usage, "--limit is 1 to %d, not `%s`", BASE_HISTORY_MAX,
+                                 given.limit);
     }
     return show_history(&given, (size_t)limit);
 }

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines of a configuration file: far more than 64 kinds need. */
-#define LINES_MAX 10000
-
 enum key { KEY_LISTEN, KEY_URL, KEY_MAX_BALANCE, KEY_MAX_AMOUNT, KEY_WITHDRAWN };
 
 enum section { SECTION_NONE, SECTION_SERVER, SECTION_STORE, SECTION_KIND };
@@ -132,8 +129,8 @@ static bool read_line(struct config_file *file, char *line, size_t capacity)
     line[length] = '\0';
     if (ferror(file->stream)) {
         fail(file, base_arena_print(file->arena, "cannot be read: %s", strerror(errno)));
-    } else if (file->line_number > LINES_MAX) {
-        fail(file, base_arena_print(file->arena, "more than %d lines", LINES_MAX));
+    } else if (file->line_number > BASE_CONFIG_LINES_MAX) {
+        fail(file, base_arena_print(file->arena, "more than %d lines", BASE_CONFIG_LINES_MAX));
     }
     return length > 0 && !file->failed;
 }

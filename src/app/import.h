@@ -8,14 +8,6 @@
 #include "api/api.h"
 #include "app/app.h"
 
-/* Rows of one file. They are held in memory, since all are checked before the first is sent: about
- * 200 bytes each. */
-#define IMPORT_ROWS_MAX 10000000
-/* Bytes of one row, and of one line: many times what the columns that are read may have. */
-#define IMPORT_ROW_MAX_BYTES 65536
-/* Columns of a file. */
-#define IMPORT_COLUMNS_MAX 256
-
 /* Where in the file a row's parts are. NULL: no such column is wanted. */
 struct import_columns {
     const char *kind;    /* the kind of all rows, instead of a column `kind` */

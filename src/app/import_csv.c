@@ -33,11 +33,11 @@ struct reading {
     size_t row_bytes;        /* of it so far; 0: none has begun */
     bool has_header;
     size_t n_columns;
-    struct base_text names[IMPORT_COLUMNS_MAX]; /* of the header */
-    size_t places[COLUMN_COUNT];                /* in the file, or NOT_THERE */
-    size_t n_fields;                            /* of the row in the reading */
-    struct base_text fields[COLUMN_COUNT];      /* those that are wanted */
-    struct base_arena row_arena;                /* where they are */
+    struct base_text names[BASE_IMPORT_COLUMNS_MAX]; /* of the header */
+    size_t places[COLUMN_COUNT];                     /* in the file, or NOT_THERE */
+    size_t n_fields;                                 /* of the row in the reading */
+    struct base_text fields[COLUMN_COUNT];           /* those that are wanted */
+    struct base_arena row_arena;                     /* where they are */
 };
 
 static const char *column_name(const struct reading *reading, enum column column)
@@ -115,7 +115,7 @@ static void take_header(struct reading *reading)
 
 static void take_name(struct reading *reading, struct base_text name)
 {
-    if (reading->n_columns == IMPORT_COLUMNS_MAX) {
+    if (reading->n_columns == BASE_IMPORT_COLUMNS_MAX) {
         fail(reading, NULL, "more than 256 columns");
         return;
     }
@@ -160,7 +160,7 @@ static void check_text(struct reading *reading, enum column column, const char *
 static void keep_row(struct reading *reading, const struct import_row *row)
 {
     struct import_rows *rows = reading->rows;
-    if (rows->n_rows == IMPORT_ROWS_MAX) {
+    if (rows->n_rows == BASE_IMPORT_ROWS_MAX) {
         fail(reading, NULL, "more than 10,000,000 rows: split the file, in its order");
         return;
     }
@@ -191,7 +191,7 @@ static void take_row(struct reading *reading)
                              .amount = {.kind = reading->fields[COLUMN_KIND]},
                              .description = reading->fields[COLUMN_DESCRIPTION]};
     if (reading->n_fields < reading->n_columns) {
-        base_assert(reading->n_fields < IMPORT_COLUMNS_MAX);
+        base_assert(reading->n_fields < BASE_IMPORT_COLUMNS_MAX);
         fail(reading, reading->names[reading->n_fields].bytes, "is missing in this row");
         return;
     }
@@ -272,7 +272,7 @@ static size_t read_line(struct reading *reading, char *line)
 {
     size_t length = 0;
     int byte;
-    while (length < IMPORT_ROW_MAX_BYTES && (byte = getc_unlocked(reading->stream)) != EOF) {
+    while (length < BASE_IMPORT_ROW_MAX_BYTES && (byte = getc_unlocked(reading->stream)) != EOF) {
         line[length++] = (char)byte;
         if (byte == '\n') {
             break;
@@ -312,7 +312,7 @@ static void read_rows(struct reading *reading, struct csv_parser *parser, char *
             reading->row_line_number = reading->line_number;
         }
         reading->row_bytes += length;
-        if (reading->row_bytes >= IMPORT_ROW_MAX_BYTES) {
+        if (reading->row_bytes >= BASE_IMPORT_ROW_MAX_BYTES) {
             fail(reading, NULL, "a row of 64 KiB or more (a quote that is not closed?)");
         } else if (csv_parse(parser, line, length, on_field, on_row, reading) != length) {
             fail_quotes(reading);
@@ -332,7 +332,7 @@ bool import_read(FILE *stream, const char *path, const struct import_columns *co
 {
     struct reading *reading = base_allocate_zeroed(1, sizeof *reading);
     struct csv_parser parser;
-    char *line = base_allocate(IMPORT_ROW_MAX_BYTES);
+    char *line = base_allocate(BASE_IMPORT_ROW_MAX_BYTES);
     *rows = (struct import_rows){0};
     *reading = (struct reading){.stream = stream,
                                 .path = path,

@@ -10,11 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_MS INT64_C(1000000)
-/* The wait before a call is repeated doubles between these. */
-#define WAIT_MIN_MS 20
-#define WAIT_MAX_MS 1000
-
 /* --- the link --- */
 
 void import_link_open(struct import_link *link, struct base_text server, int64_t timeout_ms)
@@ -26,20 +21,21 @@ void import_link_open(struct import_link *link, struct base_text server, int64_t
 void import_link_progress(struct import_link *link)
 {
     link->progress_ns = base_now_mono_ns(&base_clock_system);
-    link->wait_ms = WAIT_MIN_MS;
+    link->wait_ms = BASE_IMPORT_WAIT_FIRST_MS;
 }
 
 bool import_link_wait(struct import_link *link)
 {
-    int64_t idle_ms = (base_now_mono_ns(&base_clock_system) - link->progress_ns) / NS_PER_MS;
+    int64_t idle_ms = (base_now_mono_ns(&base_clock_system) - link->progress_ns) / BASE_NS_PER_MS;
     if (idle_ms >= link->timeout_ms) {
         return false;
     }
     int64_t left_ms = link->timeout_ms - idle_ms;
     int64_t wait_ms = link->wait_ms < left_ms ? link->wait_ms : left_ms;
-    struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * NS_PER_MS};
+    struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * BASE_NS_PER_MS};
     (void)nanosleep(&wait, NULL);
-    link->wait_ms = link->wait_ms * 2 < WAIT_MAX_MS ? link->wait_ms * 2 : WAIT_MAX_MS;
+    link->wait_ms =
+        link->wait_ms * 2 < BASE_IMPORT_WAIT_LAST_MS ? link->wait_ms * 2 : BASE_IMPORT_WAIT_LAST_MS;
     return true;
 }
 

@@ -4,12 +4,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Files that are no connection: 512 tables that the store keeps open, and 256 for its logs, the
- * tables that are being made, the loops' own, and what the system's libraries open. */
-#define OTHER_FILES 768
-/* Connections without which a server is of no use. */
-#define CONNECTIONS_MIN 16
-
 bool app_open_files_allow(unsigned wanted, struct base_arena *arena, unsigned *ret_connections,
                           struct base_text *ret_message)
 {
@@ -19,23 +13,23 @@ bool app_open_files_allow(unsigned wanted, struct base_arena *arena, unsigned *r
             base_arena_print(arena, "the limit of open files cannot be read: %s", strerror(errno));
         return false;
     }
-    rlim_t needed = (rlim_t)wanted + OTHER_FILES;
+    rlim_t needed = (rlim_t)wanted + BASE_OTHER_FILES;
     if (limit.rlim_cur < needed) {
         struct rlimit raised = limit;
         raised.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
         /* What cannot be raised is lived with: there are fewer connections. */
         limit = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised : limit;
     }
-    if (limit.rlim_cur < OTHER_FILES + CONNECTIONS_MIN) {
+    if (limit.rlim_cur < BASE_OTHER_FILES + BASE_CONNECTIONS_MIN) {
         *ret_message = base_arena_print(
             arena,
             "the process may have %llu files open and a server needs %d: raise the limit "
             "(ulimit -n, or LimitNOFILE=)",
-            (unsigned long long)limit.rlim_cur, OTHER_FILES + CONNECTIONS_MIN);
+            (unsigned long long)limit.rlim_cur, BASE_OTHER_FILES + BASE_CONNECTIONS_MIN);
         return false;
     }
     if (limit.rlim_cur < needed) {
-        *ret_connections = (unsigned)(limit.rlim_cur - OTHER_FILES);
+        *ret_connections = (unsigned)(limit.rlim_cur - BASE_OTHER_FILES);
         base_log(BASE_LOG_WARNING,
                  "the process may have %llu files open, so there is room for %u connections: "
                  "raise the limit (ulimit -n, or LimitNOFILE=) for more",

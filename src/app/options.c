@@ -11,7 +11,6 @@
 /* Flags of one verb, --help aside: what the tables here stay well below. */
 #define FLAGS_MAX 15
 #define DEFAULT_TIMEOUT "10"
-#define TIMEOUT_MAX_MS INT64_C(86400000)
 
 int app_options_wrong(const struct app_verb_usage *usage, const char *format, ...)
 {
@@ -121,7 +120,8 @@ bool app_options_timeout(const char *text, int64_t *ret_timeout_ms)
             behind_point = true;
             continue;
         }
-        if (text[i] < '0' || text[i] > '9' || n_decimals == 3 || thousandths > TIMEOUT_MAX_MS) {
+        if (text[i] < '0' || text[i] > '9' || n_decimals == 3 ||
+            thousandths > BASE_CLIENT_TIMEOUT_MAX_MS) {
             return false;
         }
         thousandths = thousandths * 10 + (text[i] - '0');
@@ -130,7 +130,7 @@ bool app_options_timeout(const char *text, int64_t *ret_timeout_ms)
     for (; n_decimals < 3; n_decimals++) {
         thousandths *= 10;
     }
-    if (thousandths < 1 || thousandths > TIMEOUT_MAX_MS) {
+    if (thousandths < 1 || thousandths > BASE_CLIENT_TIMEOUT_MAX_MS) {
         return false;
     }
     *ret_timeout_ms = thousandths;

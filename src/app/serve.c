@@ -11,10 +11,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* Reads wait for the disk at the most, so a few threads keep every core busy. */
-#define READERS 2
-#define LOOPS_MAX 64
-
 struct server {
     struct store *store;
     struct service *service;
@@ -26,7 +22,7 @@ struct server {
 static unsigned count_cores(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+    return cores < 1 ? 1 : cores > BASE_LOOPS_MAX ? BASE_LOOPS_MAX : (unsigned)cores;
 }
 
 /* The signals are blocked in every thread, which inherit this, and taken by wait_for_signal. */
@@ -98,7 +94,7 @@ static void open_engine(struct server *server, const struct app_config *config)
     struct service_options service_options = {.store = server->store,
                                               .kinds = &config->kinds,
                                               .clock = &base_clock_system,
-                                              .n_readers = READERS,
+                                              .n_readers = BASE_READERS,
                                               .seed = random_seed()};
     server->service = service_open(&service_options);
     struct api_options api_options = {.service = server->service,

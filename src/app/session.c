@@ -122,7 +122,6 @@ static size_t session_held_bytes(void *user)
 static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
                          int64_t last_write_ns)
 {
-    const int64_t ms = 1000000;
     struct session *session = user;
     /* Some request is half received at most moments of a busy connection. It is one and the same
      * that must not stay so. */
@@ -132,7 +131,7 @@ static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
         session->half_received_since_ns = now_mono_ns;
     }
     if (half_received != 0 &&
-        now_mono_ns - session->half_received_since_ns > BASE_REQUEST_TIMEOUT_MS * ms) {
+        now_mono_ns - session->half_received_since_ns > BASE_REQUEST_TIMEOUT_MS * BASE_NS_PER_MS) {
         return false;
     }
     if (session->n_exchanges > 0) {
@@ -142,7 +141,7 @@ static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
     int64_t last_ns = last_read_ns > last_write_ns ? last_read_ns : last_write_ns;
     int64_t patience_ms =
         wire_server_held_bytes(session->wire) > 0 ? BASE_REQUEST_TIMEOUT_MS : BASE_IDLE_TIMEOUT_MS;
-    return now_mono_ns - last_ns <= patience_ms * ms;
+    return now_mono_ns - last_ns <= patience_ms * BASE_NS_PER_MS;
 }
 
 static void session_drain(void *user, bool last)

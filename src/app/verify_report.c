@@ -3,8 +3,6 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-/* Violations that are listed; the others are counted. One broken table may make millions. */
-#define VIOLATIONS_LISTED_MAX 1000
 /* Time between two lines of progress: often enough to be seen moving. */
 #define PROGRESS_NS INT64_C(250000000)
 /* Rows between two looks at the clock. */
@@ -14,7 +12,7 @@
 static bool count_violation(struct verify *verify)
 {
     verify->n_violations++;
-    if (verify->n_violations > VIOLATIONS_LISTED_MAX) {
+    if (verify->n_violations > BASE_VERIFY_LISTED_MAX) {
         return false;
     }
     verify_progress_clear(verify);
@@ -61,9 +59,9 @@ void verify_unread(struct verify *verify, enum store_fault fault, const char *fo
 
 void verify_report_rest(struct verify *verify)
 {
-    if (verify->n_violations > VIOLATIONS_LISTED_MAX) {
+    if (verify->n_violations > BASE_VERIFY_LISTED_MAX) {
         (void)fprintf(verify->err, "and %llu more\n",
-                      (unsigned long long)(verify->n_violations - VIOLATIONS_LISTED_MAX));
+                      (unsigned long long)(verify->n_violations - BASE_VERIFY_LISTED_MAX));
     }
 }
 

@@ -28,6 +28,11 @@ static inline int64_t base_now_mono_ns(const struct base_clock *clock)
     return clock->mono_ns(clock->context);
 }
 
+#define BASE_NS_PER_US INT64_C(1000)
+#define BASE_NS_PER_MS INT64_C(1000000)
+#define BASE_NS_PER_S INT64_C(1000000000)
+#define BASE_US_PER_S INT64_C(1000000)
+
 /* A deadline that never comes, for `deadline_mono_ns`. */
 #define BASE_NO_DEADLINE INT64_MAX
 

@@ -1,12 +1,14 @@
 /*
- * Every limit of the program, with its unit and its reason. Limits that depend on one another are
- * tied by the assertions at the end. Limits that callers can meet are listed in docs/api.md and
- * have a test at the limit and one past it.
+ * Every limit of the program that a caller, a user or an operator can meet, with its unit and its
+ * reason. Limits that depend on one another are tied by the assertions at the end. Those that
+ * callers can meet are listed in docs/api.md and have a test at the limit and one past it. Sizes
+ * that are one file's own affair (how large a text of a number is) stand in that file.
  */
 #ifndef ZANDAKA_BASE_LIMITS_H
 #define ZANDAKA_BASE_LIMITS_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* --- what a caller may send (docs/contract.md 3 and 5, docs/api.md) --- */
@@ -50,12 +52,41 @@
 #define BASE_REQUEST_MAX_BYTES (4u << 20)
 /* Field violations told for one request; a caller that has more mends these first. */
 #define BASE_VIOLATIONS_MAX 32
+/* Bytes of all violations of one request. They travel in a trailer, as base64 and beside a message,
+ * and several gRPC clients take no more than 8 KiB of those. */
+#define BASE_VIOLATIONS_MAX_BYTES 4096
+/* The same for one command of a Submit: BASE_SUBMIT_MAX of them, with the other details of their
+ * errors, must stay below the 4 MiB that a client takes as one message. */
+#define BASE_VIOLATIONS_OF_COMMAND_MAX_BYTES 1024
+/* Bytes of one violation's field and of its description. A field may hold a caller's text. */
+#define BASE_VIOLATION_FIELD_MAX_BYTES 256
+#define BASE_VIOLATION_DESCRIPTION_MAX_BYTES 256
 /* Elements (messages, strings, numbers) in one request's body: what the largest Submit has (for
  * each command 3 messages, 5 fields, 16 amounts of 3 and 16 labels of 3) and no more, since a
  * body of 4 MiB of empty elements would take a hundred times its size once unpacked. */
 #define BASE_ELEMENTS_MAX (BASE_SUBMIT_MAX * 160)
 /* Nesting of a JSON body: the deepest request has 6 levels. */
 #define BASE_JSON_DEPTH_MAX 16
+/* A JSON number may be this, 2^53; beyond it many libraries round, so it must be a string. */
+#define BASE_JSON_NUMBER_MAX (INT64_C(1) << 53)
+/* Nesting of messages in a protobuf body: the deepest request has 5 levels, and what nests in
+ * itself (descriptors, in reflection) must not use up the stack. */
+#define BASE_MESSAGE_DEPTH_MAX 16
+/* What a caller is asked to wait before it sends the same again: a full queue is 0.4 s of work (see
+ * BASE_QUEUE_MAX), so an earlier attempt would find it as full; and a store or another server that
+ * takes over needs no less. */
+#define BASE_RETRY_DELAY_MS 500
+
+/* --- what the server answers, and what a client takes --- */
+
+/* Bytes of a record: more than the largest that the limits allow (32 legs of 140, labels of 1,500,
+ * four ids, the rest), so that garbage is not unpacked at many times its size. */
+#define BASE_RECORD_MAX_BYTES 8192
+/* Bytes of an answer's message: what gRPC clients take by default. */
+#define BASE_ANSWER_MAX_BYTES (4u << 20)
+/* Elements of an answer: the largest has, for each of a BatchGetBalances' accounts, two and four
+ * for each kind. */
+#define BASE_ANSWER_ELEMENTS_MAX (BASE_BATCH_GET_MAX * (2 + 4 * BASE_KINDS_MAX))
 
 /* --- how much is done at once --- */
 
@@ -66,19 +97,56 @@
 #define BASE_QUEUE_MAX 16384
 /* Reads that may wait. */
 #define BASE_READ_QUEUE_MAX 16384
+/* Threads that read: they wait for the disk at the most, so a few keep every core busy. */
+#define BASE_READERS 2
+/* Event loops: one for each core, up to this. */
+#define BASE_LOOPS_MAX 64
 /* Accounts in the writer's cache: rows as they are stored, about 150 bytes each with a few kinds.
  */
 #define BASE_ACCOUNT_CACHE_MAX 1000000
 
+/* --- when the store is slow, in conflict or away --- */
+
+/* The wait before the first retry of a batch; it doubles with each one, up to the last. Half of it
+ * is jitter, so that servers that met in one conflict do not meet again. */
+#define BASE_RETRY_WAIT_FIRST_MS 1
+#define BASE_RETRY_WAIT_LAST_MS 64
+/* How long one batch is retried when the store answers with conflicts or unknown outcomes. Callers
+ * with a deadline leave at it; this is for those without, and for everybody behind them. */
+#define BASE_RETRY_TIMEOUT_MS 10000
+/* Retries of one batch, whatever the clock says; in real time the limit above comes first. */
+#define BASE_RETRIES_MAX 1000
+/* How long a batch waits for a store that is unavailable: long enough for a failover's hiccup,
+ * short enough that the calls behind it can still be told. */
+#define BASE_UNAVAILABLE_TIMEOUT_MS 1000
+
 /* --- connections --- */
 
-/* Connections of a server. */
+/* Connections of a server, at the most, and without which it is of no use. */
 #define BASE_CONNECTIONS_MAX 20000
+#define BASE_CONNECTIONS_MIN 16
+/* Open files that are no connection: the tables that the store keeps open, and 256 for its logs,
+ * the tables that are being made, the loops' own, and what the system's libraries open. */
+#define BASE_OTHER_FILES (BASE_ROCKSDB_TABLES_OPEN_MAX + 256)
+/* Connections that the system keeps until they are accepted; it may keep fewer (somaxconn). */
+#define BASE_BACKLOG_MAX 4096
 /* Calls under way on one connection (HTTP/2's MAX_CONCURRENT_STREAMS). */
 #define BASE_STREAMS_MAX 1000
 /* Bytes in flight over all connections: bodies coming in, answers going out. When they are spent,
  * only connections that hold little are read from, and in each loop one other (net/loop.c). */
 #define BASE_INFLIGHT_MAX_BYTES (256u << 20)
+/* While they are spent, two may still be read from, or whoever holds much would stop everybody
+ * else, and those that are half received would wait for one another until their time is up: who
+ * holds no more than this, until twice the budget is spent; */
+#define BASE_SMALL_HELD_BYTES 16384
+/* and in each loop one that holds more, until it is through: up to this, the largest request with
+ * the room that it grows by. */
+#define BASE_FAVOURED_HELD_MAX_BYTES (4 * BASE_REQUEST_MAX_BYTES)
+/* How long the favoured one may send nothing before another has its turn. Each turn may add a
+ * request, so beyond one and a half times the budget the turn lasts: the rest is for the small. */
+#define BASE_FAVOURED_SILENCE_MS 100
+/* How often a loop looks whether it may read again. */
+#define BASE_PAUSED_WAIT_MS 5
 /* Bytes of a request's header list, as HTTP/2 counts them, and of an HTTP/1.1 head. */
 #define BASE_HEADERS_MAX_BYTES 16384
 /* HTTP/2 flow-control windows: of a stream, and of a connection. */
@@ -87,30 +155,125 @@
 /* Bytes read from a socket at once, and gathered before one write. */
 #define BASE_READ_BUFFER_BYTES 65536
 #define BASE_WRITE_BUFFER_BYTES 65536
+/* Bytes that a body is given on the word of its announced length alone. */
+#define BASE_BODY_FIRST_BYTES 65536
+/* Bytes that may wait behind HTTP/1.1's request under way: one more request of the largest size. A
+ * peer that sends more ahead is answered what it has asked so far, then the connection closes. */
+#define BASE_AHEAD_MAX_BYTES (BASE_HEADERS_MAX_BYTES + BASE_REQUEST_MAX_BYTES)
+/* Bytes of a body that is too large which are read and dropped before the answer: most clients look
+ * at the answer only when they have sent everything. */
+#define BASE_DISCARD_MAX_BYTES (4 * BASE_REQUEST_MAX_BYTES)
+/* Bytes of a line with a chunk's size and its extensions, which nobody here understands. */
+#define BASE_CHUNK_LINE_MAX_BYTES 256
+/* HTTP/2 streams that a peer may reset: at once, and for each second from then on. As many as 1,000
+ * streams whose deadlines pass ten times a second, so that a slow store does not cost good clients
+ * their connection; at some 4 microseconds for each, a flood of them costs 4 % of a core. */
+#define BASE_RESETS_AT_ONCE_MAX (20 * BASE_STREAMS_MAX)
+#define BASE_RESETS_PER_SECOND_MAX (10 * BASE_STREAMS_MAX)
+/* Frames of one connection that break the protocol and for which only their stream is reset: more
+ * is no slip but a way to make us work. */
+#define BASE_INVALID_FRAMES_MAX 1000
 /* A request that was begun must be complete within this. */
 #define BASE_REQUEST_TIMEOUT_MS 30000
 /* A connection without calls is closed after this. */
 #define BASE_IDLE_TIMEOUT_MS 7200000
+/* How often a connection's time-outs are looked at. */
+#define BASE_TICK_MS 1000
+/* How long a closed connection is still read from, so that the last answer is not lost to a reset
+ * (RFC 9112, section 9.6). */
+#define BASE_LINGER_TIMEOUT_MS 2000
 /* How long a stopping server waits for the calls under way. */
 #define BASE_DRAIN_TIMEOUT_MS 20000
+/* Between the notice that it stops and the end of a drain: about a round trip, in which what was on
+ * its way when the notice went out arrives. */
+#define BASE_DRAIN_NOTICE_MS 100
 
 /* --- the embedded store --- */
 
 /* Memory of RocksDB's block cache (data, filters and indexes) and of all write buffers. */
 #define BASE_ROCKSDB_CACHE_BYTES (UINT64_C(256) << 20)
 #define BASE_ROCKSDB_WRITE_BUFFERS_BYTES (UINT64_C(256) << 20)
+/* Table files that RocksDB keeps open; beyond it they are opened again when needed. Leaves most of
+ * a process's file descriptors to connections. */
+#define BASE_ROCKSDB_TABLES_OPEN_MAX 512
+/* Flushes and compactions at once: the machine's cores are for requests. */
+#define BASE_ROCKSDB_JOBS 2
+/* Bytes of log after which the oldest is done away with by flushing: bounds the time that opening
+ * takes after a crash. */
+#define BASE_ROCKSDB_LOG_MAX_BYTES (UINT64_C(256) << 20)
+/* Bytes of the manifest after which RocksDB begins a new one: it is hashed whole whenever it has
+ * grown. */
+#define BASE_ROCKSDB_MANIFEST_MAX_BYTES ((size_t)4 << 20)
 /* Free space below which writes are refused: the write buffers once flushed, a compaction as large
  * again, and the log. RocksDB aborts inside a write when the disk is full. */
 #define BASE_FREE_SPACE_RESERVE_BYTES (UINT64_C(1) << 30)
+
+/* --- the command line --- */
+
+/* What --timeout may be: a day. */
+#define BASE_CLIENT_TIMEOUT_MAX_MS INT64_C(86400000)
+/* Entries that history shows: at the most, and when no limit is named. */
+#define BASE_HISTORY_MAX 100000
+#define BASE_HISTORY_DEFAULT 50
+/* Lines of a configuration file: far more than 64 kinds need. */
+#define BASE_CONFIG_LINES_MAX 10000
+/* Bytes of a line that is logged; a longer one is cut: a line must go out in one write to stay
+ * whole among threads. */
+#define BASE_LOG_LINE_MAX_BYTES 2048
+/* Violations that verify lists; the others are counted. One broken table may make millions. */
+#define BASE_VERIFY_LISTED_MAX 1000
+/* Rows of a file to import. They are held in memory, since all are checked before the first is
+ * sent: about 200 bytes each. */
+#define BASE_IMPORT_ROWS_MAX 10000000
+/* Bytes of one row, and of one line: many times what the columns that are read may have. */
+#define BASE_IMPORT_ROW_MAX_BYTES 65536
+/* Columns of a file to import. */
+#define BASE_IMPORT_COLUMNS_MAX 256
+/* The wait before an import repeats a call doubles between these. */
+#define BASE_IMPORT_WAIT_FIRST_MS 20
+#define BASE_IMPORT_WAIT_LAST_MS 1000
+/* What bench may be asked for: rounds, seconds of each, calls begun a second, accounts, and
+ * millions of commands. Beyond them an answer would not come in a day, or would not fit the store.
+ */
+#define BASE_BENCH_ROUNDS_MAX 100
+#define BASE_BENCH_SECONDS_MAX 3600
+#define BASE_BENCH_RATE_MAX 10000000
+#define BASE_BENCH_ACCOUNTS_MAX 100000000
+#define BASE_BENCH_MILLIONS_MAX 1000
 
 static_assert(BASE_SUBMIT_MAX <= BASE_BATCH_MAX, "a Submit must fit one batch");
 static_assert(BASE_BATCH_MAX <= BASE_QUEUE_MAX, "a full batch must be able to wait");
 static_assert(BASE_AMOUNT_MAX <= INT64_MAX / BASE_LEGS_MAX,
               "a transaction's sum must not overflow");
 static_assert(BASE_AMOUNTS_MAX <= BASE_KINDS_MAX, "a transaction names no kind twice");
+static_assert(BASE_ELEMENTS_MAX <= BASE_ANSWER_ELEMENTS_MAX, "an answer may be the larger one");
+static_assert(BASE_VIOLATION_FIELD_MAX_BYTES + BASE_VIOLATION_DESCRIPTION_MAX_BYTES <=
+                  BASE_VIOLATIONS_OF_COMMAND_MAX_BYTES,
+              "one violation must always fit");
+static_assert(BASE_SUBMIT_MAX * 2 * BASE_VIOLATIONS_OF_COMMAND_MAX_BYTES <= BASE_ANSWER_MAX_BYTES,
+              "errors of all commands, each with its message and details, must fit one answer");
+static_assert(BASE_PAGE_DEFAULT <= BASE_PAGE_MAX && BASE_PAGE_MAX <= BASE_PAGE_SCAN_MAX,
+              "a full page must be able to be found");
+static_assert(BASE_RETRY_WAIT_FIRST_MS <= BASE_RETRY_WAIT_LAST_MS &&
+                  BASE_RETRY_WAIT_LAST_MS < BASE_UNAVAILABLE_TIMEOUT_MS &&
+                  BASE_UNAVAILABLE_TIMEOUT_MS <= BASE_RETRY_TIMEOUT_MS,
+              "a batch must be tried several times");
+static_assert(BASE_RETRY_TIMEOUT_MS < BASE_DRAIN_TIMEOUT_MS, "a drain must see a batch's end");
+static_assert(BASE_DRAIN_NOTICE_MS < BASE_DRAIN_TIMEOUT_MS, "a notice is part of a drain");
+static_assert(BASE_TICK_MS < BASE_LINGER_TIMEOUT_MS && BASE_TICK_MS < BASE_REQUEST_TIMEOUT_MS,
+              "time-outs must be looked at in time");
+static_assert(BASE_REQUEST_TIMEOUT_MS < BASE_IDLE_TIMEOUT_MS, "a stalled request is no idle peer");
+static_assert(BASE_STREAM_WINDOW_BYTES <= BASE_CONNECTION_WINDOW_BYTES,
+              "one stream must be able to use its window");
+static_assert(BASE_READ_BUFFER_BYTES < BASE_CONNECTION_WINDOW_BYTES,
+              "a peer must be able to send ahead of one read");
+static_assert(BASE_REQUEST_MAX_BYTES < BASE_FAVOURED_HELD_MAX_BYTES &&
+                  BASE_FAVOURED_HELD_MAX_BYTES <= BASE_INFLIGHT_MAX_BYTES / 4,
+              "a favoured connection must come to its end, and not take the budget");
 static_assert(BASE_REQUEST_MAX_BYTES <= BASE_INFLIGHT_MAX_BYTES / 16,
               "large requests must not wait for one another");
-static_assert(BASE_FREE_SPACE_RESERVE_BYTES >= 2 * BASE_ROCKSDB_WRITE_BUFFERS_BYTES,
-              "what is in memory must fit the disk");
+static_assert(BASE_FREE_SPACE_RESERVE_BYTES >=
+                  2 * BASE_ROCKSDB_WRITE_BUFFERS_BYTES + BASE_ROCKSDB_LOG_MAX_BYTES,
+              "what is in memory must fit the disk, its compaction and the log too");
 
 #endif

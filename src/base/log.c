@@ -6,9 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A longer line is cut: a line must go out in one write to stay whole among threads. */
-#define LINE_MAX_BYTES 2048
-
 static const char *const level_names[] = {
     [BASE_LOG_ERROR] = "error", [BASE_LOG_WARNING] = "warning", [BASE_LOG_INFO] = "info"};
 
@@ -17,9 +14,9 @@ static void log_line(enum base_log_level level, const char *format, va_list argu
 
 static void log_line(enum base_log_level level, const char *format, va_list arguments)
 {
-    char line[LINE_MAX_BYTES];
+    char line[BASE_LOG_LINE_MAX_BYTES];
     int64_t now_us = base_now_real_us(&base_clock_system);
-    time_t seconds = (time_t)(now_us / 1000000);
+    time_t seconds = (time_t)(now_us / BASE_US_PER_S);
     struct tm utc;
     (void)gmtime_r(&seconds, &utc);
     size_t length = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);

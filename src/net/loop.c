@@ -22,23 +22,6 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 256
-#define TICK_NS INT64_C(1000000000)
-/* While the budget is spent, how often a loop looks whether it may read again. */
-#define PAUSED_WAIT_MS 5
-/* How long a closed connection is still read from, so that the last answer is not lost to a reset
- * (RFC 9112, section 9.6). */
-#define LINGER_NS INT64_C(2000000000)
-
-/* While the budget is spent, two may still read, or whoever holds much would stop everybody else,
- * and those that are half received would wait for one another until their time is up:
- * who holds no more than this, until twice the budget is spent; */
-#define SMALL_HELD_BYTES ((size_t)16384)
-/* and in each loop one that holds more, until it is through: up to this, the largest request with
- * the room that it grows by. */
-#define FAVOURED_HELD_MAX_BYTES ((size_t)4 * BASE_REQUEST_MAX_BYTES)
-/* How long the favoured one may send nothing before another has its turn. Each turn may add a
- * request, so beyond one and a half times the budget the turn lasts: the rest is for the small. */
-#define FAVOURED_SILENCE_NS INT64_C(100000000)
 
 /* Bytes in flight beyond the budget. */
 static size_t overdrawn_bytes(const struct net_server *server)
@@ -54,10 +37,10 @@ static bool may_read(struct net_connection *connection)
     size_t overdrawn = overdrawn_bytes(loop->server);
     if (overdrawn == 0 || connection->lingering ||
         (overdrawn <= loop->server->options.inflight_max_bytes &&
-         connection->charged <= SMALL_HELD_BYTES)) {
+         connection->charged <= BASE_SMALL_HELD_BYTES)) {
         return true;
     }
-    if (connection->charged > FAVOURED_HELD_MAX_BYTES) {
+    if (connection->charged > BASE_FAVOURED_HELD_MAX_BYTES) {
         return false;
     }
     if (loop->favoured == NULL) {
@@ -73,8 +56,9 @@ static void review_favoured(struct net_loop *loop)
     if (favoured == NULL) {
         return;
     }
-    bool silent = loop->now_ns - favoured->last_read_ns > FAVOURED_SILENCE_NS;
-    if (favoured->charged <= SMALL_HELD_BYTES || favoured->charged > FAVOURED_HELD_MAX_BYTES ||
+    bool silent = loop->now_ns - favoured->last_read_ns > BASE_FAVOURED_SILENCE_MS * BASE_NS_PER_MS;
+    if (favoured->charged <= BASE_SMALL_HELD_BYTES ||
+        favoured->charged > BASE_FAVOURED_HELD_MAX_BYTES ||
         (silent && overdrawn_bytes(loop->server) <= loop->server->options.inflight_max_bytes / 2)) {
         loop->favoured = NULL;
     }
@@ -291,7 +275,7 @@ static void flush_connection(struct net_connection *connection)
         }
     }
     charge_connection(connection);
-    if (connection->paused && connection->charged <= SMALL_HELD_BYTES) {
+    if (connection->paused && connection->charged <= BASE_SMALL_HELD_BYTES) {
         connection->paused = false;
         connection->loop->n_paused--;
     }
@@ -331,7 +315,7 @@ static void tick(struct net_loop *loop)
     for (struct net_connection *each = loop->connections; each != NULL; each = next) {
         next = each->next;
         if (each->lingering) {
-            if (loop->now_ns - each->last_write_ns > LINGER_NS) {
+            if (loop->now_ns - each->last_write_ns > BASE_LINGER_TIMEOUT_MS * BASE_NS_PER_MS) {
                 close_connection(each);
             }
             continue;
@@ -509,7 +493,7 @@ static void once_a_second(struct net_loop *loop)
     if (loop->now_ns < loop->next_tick_ns) {
         return;
     }
-    loop->next_tick_ns = loop->now_ns + TICK_NS;
+    loop->next_tick_ns = loop->now_ns + BASE_TICK_MS * BASE_NS_PER_MS;
     if (loop == &loop->server->loops[0] && !loop->accepting && !loop->draining) {
         watch_listener(loop, true);
     }
@@ -542,7 +526,7 @@ void *net_loop_run(void *argument)
     begin_loop(loop);
     while (!atomic_load(&loop->stopping)) {
         struct epoll_event events[EVENTS_MAX];
-        int wait_ms = loop->n_paused > 0 ? PAUSED_WAIT_MS : (int)(TICK_NS / 1000000);
+        int wait_ms = loop->n_paused > 0 ? BASE_PAUSED_WAIT_MS : BASE_TICK_MS;
         int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms);
         base_assert(n >= 0 || errno == EINTR);
         loop->now_ns = base_now_mono_ns(&base_clock_system);

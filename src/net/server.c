@@ -13,11 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
-/* Between the notice and the end of a drain: about a round trip, in which what was on its way when
- * the notice went out arrives. */
-#define NOTICE_NS INT64_C(100000000)
-
 static int listen_on(const struct addrinfo *address)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -27,7 +22,7 @@ static int listen_on(const struct addrinfo *address)
     int one = 1;
     /* A server that was killed must be able to come up again at once. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BASE_BACKLOG_MAX) != 0) {
         int error = errno;
         (void)close(fd);
         errno = error;
@@ -162,7 +157,8 @@ unsigned net_server_connections(struct net_server *server)
 static bool wait_for_none(struct net_server *server, int64_t wait_ns)
 {
     int64_t until_ns = base_now_mono_ns(&base_clock_system) + wait_ns;
-    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    struct timespec until = {.tv_sec = until_ns / BASE_NS_PER_S,
+                             .tv_nsec = until_ns % BASE_NS_PER_S};
     int error = 0;
     (void)pthread_mutex_lock(&server->lock);
     while (server->n_connections > 0 && error == 0) {
@@ -198,11 +194,11 @@ static void post_drain(struct net_server *server, bool last)
 void net_server_drain(struct net_server *server, int64_t timeout_ms)
 {
     post_drain(server, false);
-    if (wait_for_none(server, NOTICE_NS)) {
+    if (wait_for_none(server, BASE_DRAIN_NOTICE_MS * BASE_NS_PER_MS)) {
         return;
     }
     post_drain(server, true);
-    if (!wait_for_none(server, timeout_ms * 1000000)) {
+    if (!wait_for_none(server, timeout_ms * BASE_NS_PER_MS)) {
         base_log(BASE_LOG_WARNING, "connections are still open after %lld ms and are cut",
                  (long long)timeout_ms);
     }

@@ -8,17 +8,10 @@
 #include "record/record.h"
 #include "zandaka/v1/transaction.pb-c.h"
 
-/* Bytes of a record: more than the largest that the limits allow (32 legs of 140, labels of 1,500,
- * four ids, the rest), so that garbage is not unpacked at many times its size. */
-#define RECORD_MAX_BYTES 8192
-
-#define MICROSECONDS_IN_SECOND INT64_C(1000000)
-#define NANOSECONDS_IN_MICROSECOND 1000
-#define NANOSECONDS_IN_SECOND 1000000000
-
-static_assert(RECORD_MAX_BYTES > BASE_LEGS_MAX * (BASE_ID_MAX_BYTES + BASE_KIND_MAX_BYTES + 44) +
-                                     BASE_METADATA_TOTAL_MAX_BYTES + BASE_METADATA_MAX * 10 +
-                                     BASE_DESCRIPTION_MAX_BYTES + 4 * (BASE_ID_MAX_BYTES + 4) + 64,
+static_assert(BASE_RECORD_MAX_BYTES >
+                  BASE_LEGS_MAX * (BASE_ID_MAX_BYTES + BASE_KIND_MAX_BYTES + 44) +
+                      BASE_METADATA_TOTAL_MAX_BYTES + BASE_METADATA_MAX * 10 +
+                      BASE_DESCRIPTION_MAX_BYTES + 4 * (BASE_ID_MAX_BYTES + 4) + 64,
               "every record that can be written can be read");
 
 static void *arena_alloc(void *arena, size_t size)
@@ -34,14 +27,13 @@ static void arena_free(void *arena, void *memory)
 
 static bool decode_time(const Google__Protobuf__Timestamp *message, int64_t *ret_time_us)
 {
-    if (message->seconds < BASE_TIME_MIN_US / MICROSECONDS_IN_SECOND ||
-        message->seconds > BASE_TIME_MAX_US / MICROSECONDS_IN_SECOND || message->nanos < 0 ||
-        message->nanos >= NANOSECONDS_IN_SECOND) {
+    if (message->seconds < BASE_TIME_MIN_US / BASE_US_PER_S ||
+        message->seconds > BASE_TIME_MAX_US / BASE_US_PER_S || message->nanos < 0 ||
+        message->nanos >= BASE_NS_PER_S) {
         return false;
     }
     /* Within the Timestamp's range, which in microseconds fits int64. */
-    *ret_time_us =
-        message->seconds * MICROSECONDS_IN_SECOND + message->nanos / NANOSECONDS_IN_MICROSECOND;
+    *ret_time_us = message->seconds * BASE_US_PER_S + message->nanos / BASE_NS_PER_US;
     return true;
 }
 
@@ -94,7 +86,7 @@ static bool decode_message(struct base_arena *arena, const Zandaka__V1__Transact
 bool record_decode(struct base_arena *arena, struct base_bytes record,
                    struct record_transaction *ret_transaction)
 {
-    if (record.length == 0 || record.length > RECORD_MAX_BYTES) {
+    if (record.length == 0 || record.length > BASE_RECORD_MAX_BYTES) {
         return false;
     }
     ProtobufCAllocator allocator = {arena_alloc, arena_free, arena};

@@ -10,9 +10,6 @@ static_assert((int)RECORD_OPERATION_ADD == (int)ZANDAKA__V1__OPERATION__OPERATIO
                   (int)RECORD_OPERATION_CANCEL == (int)ZANDAKA__V1__OPERATION__OPERATION_CANCEL,
               "operations are stored by the proto's numbers");
 
-#define MICROSECONDS_IN_SECOND INT64_C(1000000)
-#define NANOSECONDS_IN_MICROSECOND 1000
-
 /* protobuf-c packs strings that end with a NUL, and does not change them. */
 static char *message_text(struct base_arena *arena, struct base_text text)
 {
@@ -21,17 +18,17 @@ static char *message_text(struct base_arena *arena, struct base_text text)
 
 static Google__Protobuf__Timestamp *message_time(struct base_arena *arena, int64_t time_us)
 {
-    int64_t seconds = time_us / MICROSECONDS_IN_SECOND;
-    int64_t microseconds = time_us % MICROSECONDS_IN_SECOND;
+    int64_t seconds = time_us / BASE_US_PER_S;
+    int64_t microseconds = time_us % BASE_US_PER_S;
     if (microseconds < 0) {
         /* A Timestamp counts its fraction forward, also before 1970. */
         seconds -= 1;
-        microseconds += MICROSECONDS_IN_SECOND;
+        microseconds += BASE_US_PER_S;
     }
     Google__Protobuf__Timestamp *message = base_arena_take(arena, sizeof *message);
     google__protobuf__timestamp__init(message);
     message->seconds = seconds;
-    message->nanos = (int32_t)(microseconds * NANOSECONDS_IN_MICROSECOND);
+    message->nanos = (int32_t)(microseconds * BASE_NS_PER_US);
     return message;
 }
 

@@ -43,8 +43,8 @@ struct service {
 static void wait_in_real_time(void *context, int64_t duration_ns)
 {
     (void)context;
-    struct timespec left = {.tv_sec = (time_t)(duration_ns / 1000000000),
-                            .tv_nsec = (long)(duration_ns % 1000000000)};
+    struct timespec left = {.tv_sec = (time_t)(duration_ns / BASE_NS_PER_S),
+                            .tv_nsec = (long)(duration_ns % BASE_NS_PER_S)};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
 }

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes that a body is given on the word of its announced length alone. */
-#define BODY_FIRST_BYTES ((size_t)65536)
 /* Room for the header fields that nearly every request stays below. */
 #define HEADER_LIST_FIRST 16
 
@@ -15,7 +13,8 @@
 void wire_body_append(struct base_writer *body, struct base_bytes piece, size_t length_expected)
 {
     if (body->capacity == 0 && length_expected > 0) {
-        size_t first = length_expected < BODY_FIRST_BYTES ? length_expected : BODY_FIRST_BYTES;
+        size_t first =
+            length_expected < BASE_BODY_FIRST_BYTES ? length_expected : BASE_BODY_FIRST_BYTES;
         (void)base_write_room(body, first);
         body->length = 0;
     }

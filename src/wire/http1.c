@@ -8,7 +8,7 @@
  *            however many requests a peer sends ahead
  *
  * Invariants:
- *   1. What was received behind the request under way waits in `input`, up to INPUT_MAX_BYTES.
+ *   1. What was received behind the request under way waits in `input`, up to BASE_AHEAD_MAX_BYTES.
  *   2. Once `ended`, nothing more is read; what `output` holds still goes out.
  */
 #include "wire/http1.h"
@@ -16,13 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Bytes that may wait behind the request under way: one more request of the largest size. A peer
- * that sends more ahead is answered what it has asked so far, then the connection closes. */
-#define INPUT_MAX_BYTES (BASE_HEADERS_MAX_BYTES + BASE_REQUEST_MAX_BYTES)
-/* Bytes of a body that is too large which are read and dropped before the answer: most clients
- * look at the answer only when they have sent everything. */
-#define DISCARD_MAX_BYTES (4 * BASE_REQUEST_MAX_BYTES)
 
 enum stage { HEAD, BODY, WAITING };
 
@@ -210,8 +203,8 @@ static bool take_head(struct http1 *session, struct base_bytes *bytes)
 static bool discarded_enough(const struct http1 *session)
 {
     return session->request->defect == WIRE_DEFECT_TOO_LARGE &&
-           (session->body_received >= DISCARD_MAX_BYTES ||
-            session->head.content_length > DISCARD_MAX_BYTES ||
+           (session->body_received >= BASE_DISCARD_MAX_BYTES ||
+            session->head.content_length > BASE_DISCARD_MAX_BYTES ||
             (session->head.expects_continue && !session->head.chunked));
 }
 
@@ -328,7 +321,7 @@ static bool http1_receive(void *state, struct base_bytes bytes)
             base_write_bytes(&session->input, bytes);
         }
     }
-    if (session->input.length - session->input_at > INPUT_MAX_BYTES) {
+    if (session->input.length - session->input_at > BASE_AHEAD_MAX_BYTES) {
         session->closing = true;
         forget_input(session);
     }

@@ -3,8 +3,6 @@
 
 /* Hexadecimal digits of a chunk's size: more than a body may have, and no overflow. */
 #define SIZE_MAX_DIGITS 8
-/* Bytes of a line with a chunk's size and its extensions, which nobody here understands. */
-#define SIZE_LINE_MAX_BYTES 256
 
 static enum wire_http1_progress refuse(const char *message, struct wire_http1_refusal *ret_refusal)
 {
@@ -16,7 +14,7 @@ static size_t line_max_bytes(const struct wire_http1_chunks *chunks)
 {
     switch (chunks->stage) {
     case WIRE_HTTP1_SIZE:
-        return SIZE_LINE_MAX_BYTES;
+        return BASE_CHUNK_LINE_MAX_BYTES;
     case WIRE_HTTP1_TRAILERS:
         return BASE_HEADERS_MAX_BYTES - chunks->trailers_length;
     default:

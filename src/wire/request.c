@@ -6,7 +6,6 @@
 
 /* Digits of connect-timeout-ms (the Connect protocol): up to 115 days. */
 #define CONNECT_TIMEOUT_MAX_DIGITS 10
-#define NS_PER_MS INT64_C(1000000)
 
 struct wire_request *wire_request_open(void)
 {
@@ -80,6 +79,6 @@ bool wire_parse_connect_timeout(struct base_text value, int64_t *ret_timeout_ns)
         }
         timeout_ms = timeout_ms * 10 + (value.bytes[i] - '0');
     }
-    *ret_timeout_ns = timeout_ms * NS_PER_MS;
+    *ret_timeout_ns = timeout_ms * BASE_NS_PER_MS;
     return true;
 }

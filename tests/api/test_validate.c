@@ -100,7 +100,7 @@ static struct draft *draft_of(struct base_arena *arena)
 /* The fields of the command's violations, `transaction_id,amounts[0].kind`. */
 static const char *fields_of(struct base_arena *arena, const struct ledger_command *command)
 {
-    struct api_violations violations = api_violations_open(arena, API_VIOLATIONS_MAX_BYTES);
+    struct api_violations violations = api_violations_open(arena, BASE_VIOLATIONS_MAX_BYTES);
     api_validate_command(&violations, command);
     struct base_text fields = BASE_TEXT("");
     for (size_t i = 0; i < violations.n_violations; i++) {
@@ -257,7 +257,7 @@ static void violations_are_bounded_and_the_first_is_always_told(void **state)
 {
     (void)state;
     struct base_arena arena = BASE_ARENA_EMPTY;
-    struct api_violations violations = api_violations_open(&arena, API_VIOLATIONS_MAX_BYTES);
+    struct api_violations violations = api_violations_open(&arena, BASE_VIOLATIONS_MAX_BYTES);
     for (size_t i = 0; i < BASE_VIOLATIONS_MAX; i++) {
         api_violations_add(&violations, letters(1), letters(1));
         assert_int_equal(violations.n_violations, i + 1);
@@ -268,9 +268,9 @@ static void violations_are_bounded_and_the_first_is_always_told(void **state)
     violations = api_violations_open(&arena, 10);
     api_violations_add(&violations, letters(2000), letters(2000));
     assert_int_equal(violations.n_violations, 1);
-    assert_int_equal(violations.violations[0].field.length, API_VIOLATION_FIELD_MAX_BYTES);
+    assert_int_equal(violations.violations[0].field.length, BASE_VIOLATION_FIELD_MAX_BYTES);
     assert_int_equal(violations.violations[0].description.length,
-                     API_VIOLATION_DESCRIPTION_MAX_BYTES);
+                     BASE_VIOLATION_DESCRIPTION_MAX_BYTES);
     api_violations_add(&violations, letters(1), letters(1));
     assert_int_equal(violations.n_violations, 1);
     base_arena_release(&arena);
@@ -282,10 +282,10 @@ static void a_cut_text_ends_between_characters(void **state)
     struct base_arena arena = BASE_ARENA_EMPTY;
     char text[300];
     memset(text, 'a', sizeof text);
-    memcpy(text + API_VIOLATION_FIELD_MAX_BYTES - 2, "\xE6\xAE\x8B", 3);
-    struct api_violations violations = api_violations_open(&arena, API_VIOLATIONS_MAX_BYTES);
+    memcpy(text + BASE_VIOLATION_FIELD_MAX_BYTES - 2, "\xE6\xAE\x8B", 3);
+    struct api_violations violations = api_violations_open(&arena, BASE_VIOLATIONS_MAX_BYTES);
     api_violations_add(&violations, (struct base_text){text, sizeof text}, BASE_TEXT("x"));
-    assert_int_equal(violations.violations[0].field.length, API_VIOLATION_FIELD_MAX_BYTES - 2);
+    assert_int_equal(violations.violations[0].field.length, BASE_VIOLATION_FIELD_MAX_BYTES - 2);
     api_violations_add(&violations, BASE_TEXT("a\xFF"), BASE_TEXT("x"));
     assert_int_equal(violations.violations[1].field.length, 0);
     base_arena_release(&arena);
@@ -322,7 +322,7 @@ static void times_are_in_range_and_rounded_up_to_the_microsecond(void **state)
         Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
         time.seconds = rows[i].seconds;
         time.nanos = rows[i].nanos;
-        struct api_violations violations = api_violations_open(&arena, API_VIOLATIONS_MAX_BYTES);
+        struct api_violations violations = api_violations_open(&arena, BASE_VIOLATIONS_MAX_BYTES);
         int64_t time_us = 77;
         api_validate_time(&violations, BASE_TEXT("start_time"), &time, &time_us);
         assert_int_equal(violations.n_violations, rows[i].taken ? 0 : 1);

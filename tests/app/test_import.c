@@ -186,16 +186,17 @@ static void a_row_and_a_header_are_bounded(void **state)
     const char *front = "note," HEADER;
     const char *behind = ",t1,add,a,points,1\n";
     size_t rest = strlen(behind);
-    struct base_text text = repeated(&arena, front, 'x', IMPORT_ROW_MAX_BYTES - 1 - rest, behind);
+    struct base_text text =
+        repeated(&arena, front, 'x', BASE_IMPORT_ROW_MAX_BYTES - 1 - rest, behind);
     assert_null(read_text(&arena, text.bytes, text.length, &none, &told));
-    text = repeated(&arena, front, 'x', IMPORT_ROW_MAX_BYTES - rest, behind);
+    text = repeated(&arena, front, 'x', BASE_IMPORT_ROW_MAX_BYTES - rest, behind);
     assert_string_equal(read_text(&arena, text.bytes, text.length, &none, &told),
                         "2: a row of 64 KiB or more (a quote that is not closed?)");
     /* A quote that is not closed does not swallow the file. */
-    text = repeated(&arena, HEADER "\"", '\n', 10 * IMPORT_ROW_MAX_BYTES, "");
+    text = repeated(&arena, HEADER "\"", '\n', 10 * BASE_IMPORT_ROW_MAX_BYTES, "");
     assert_string_equal(read_text(&arena, text.bytes, text.length, &none, &told),
                         "2: a row of 64 KiB or more (a quote that is not closed?)");
-    text = repeated(&arena, "", ',', IMPORT_COLUMNS_MAX, "\n");
+    text = repeated(&arena, "", ',', BASE_IMPORT_COLUMNS_MAX, "\n");
     assert_string_equal(read_text(&arena, text.bytes, text.length, &none, &told),
                         "1: more than 256 columns");
     base_arena_release(&arena);

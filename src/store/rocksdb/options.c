@@ -4,7 +4,7 @@
  *   256 MiB  block cache: data, and all filters and indexes (partitioned), by cache_bytes
  *   256 MiB  write buffers of all families together, by write_buffers_bytes; while full ones are
  *            being flushed, up to about half as much again
- *    16 MiB  open tables: at most TABLES_OPEN_MAX, some 30 KiB each
+ *    16 MiB  open tables: at most BASE_ROCKSDB_TABLES_OPEN_MAX, some 30 KiB each
  *    32 MiB  two background jobs with their blocks and read-ahead
  *   -------
  *   about 700 MiB with the allocator's own share; the account cache of the writer comes on top
@@ -13,20 +13,9 @@
 
 #include <string.h>
 
-/* Table files that RocksDB keeps open; beyond it they are opened again when needed. Leaves most of
- * a process's file descriptors to connections. */
-#define TABLES_OPEN_MAX 512
-/* Flushes and compactions at once: the machine's cores are for requests. */
-#define BACKGROUND_JOBS 2
-/* Bytes of log after which the oldest is done away with by flushing: bounds the time that opening
- * takes after a crash. */
-#define LOG_MAX_BYTES (UINT64_C(256) << 20)
 /* The write buffers' bytes over the size of one: small ones are searched faster, since more of one
  * fits the processor's caches, and large ones are merged less often. */
 #define WRITE_BUFFER_PARTS 16
-/* Bytes of the manifest after which RocksDB begins a new one: it is hashed whole whenever it has
- * grown (manifest.h). */
-#define MANIFEST_MAX_BYTES ((size_t)4 << 20)
 /* Write buffers of one family. One fills while others are flushed. */
 #define WRITE_BUFFERS_PER_FAMILY 4
 /* The part of a write buffer that goes to a Bloom filter of its keys, for ids: nearly every id that
@@ -99,11 +88,11 @@ static rocksdb_options_t *whole_options(uint64_t write_buffers_bytes)
     rocksdb_options_set_create_if_missing(options, 1);
     rocksdb_options_set_create_missing_column_families(options, 1);
     rocksdb_options_set_paranoid_checks(options, 1);
-    rocksdb_options_set_max_open_files(options, TABLES_OPEN_MAX);
-    rocksdb_options_set_max_background_jobs(options, BACKGROUND_JOBS);
+    rocksdb_options_set_max_open_files(options, BASE_ROCKSDB_TABLES_OPEN_MAX);
+    rocksdb_options_set_max_background_jobs(options, BASE_ROCKSDB_JOBS);
     rocksdb_options_set_db_write_buffer_size(options, write_buffers_bytes);
-    rocksdb_options_set_max_total_wal_size(options, LOG_MAX_BYTES);
-    rocksdb_options_set_max_manifest_file_size(options, MANIFEST_MAX_BYTES);
+    rocksdb_options_set_max_total_wal_size(options, BASE_ROCKSDB_LOG_MAX_BYTES);
+    rocksdb_options_set_max_manifest_file_size(options, BASE_ROCKSDB_MANIFEST_MAX_BYTES);
     /* Up to the first broken record of the log; whether that is far enough, the mark says. */
     rocksdb_options_set_wal_recovery_mode(options, RECOVER_TO_POINT_IN_TIME);
     /* There is one writer, and with one the locks of concurrent writing only cost. */
