@@ -37,6 +37,43 @@ nghttp2_mem wire_http2_memory(void)
                          memory_reallocate};
 }
 
+/* --- opening --- */
+
+struct wire_http2_setup wire_http2_setup_open(void)
+{
+    struct wire_http2_setup setup = {NULL, NULL};
+    if (nghttp2_session_callbacks_new(&setup.callbacks) != 0 ||
+        nghttp2_option_new(&setup.option) != 0) {
+        base_stop("out of memory (for an HTTP/2 session)");
+    }
+    /* Of a closed stream nothing is kept: the tree of priorities, which would want it, is off. */
+    nghttp2_option_set_no_closed_streams(setup.option, 1);
+    return setup;
+}
+
+void wire_http2_setup_close(struct wire_http2_setup setup)
+{
+    nghttp2_option_del(setup.option);
+    nghttp2_session_callbacks_del(setup.callbacks);
+}
+
+void wire_http2_announce(nghttp2_session *session, nghttp2_settings_entry of_role)
+{
+    const nghttp2_settings_entry settings[] = {
+        of_role,
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, BASE_STREAM_WINDOW_BYTES},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, BASE_HEADERS_MAX_BYTES},
+        /* No tree of priorities: no client of ours uses it, and it costs with each stream. */
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int result = nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings,
+                                         sizeof settings / sizeof settings[0]);
+    base_assert(result == 0);
+    result = nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
+                                                   BASE_CONNECTION_WINDOW_BYTES);
+    base_assert(result == 0);
+}
+
 /* --- sending --- */
 
 size_t wire_http2_gather(nghttp2_session *session, struct base_bytes *leftover, uint8_t *buffer,

@@ -12,6 +12,17 @@
 /* Memory for nghttp2: it never runs out either (base/memory.h). */
 nghttp2_mem wire_http2_memory(void);
 
+/* What a session is made with, which a role adds its own to; closed once the session is there. */
+struct wire_http2_setup {
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+};
+struct wire_http2_setup wire_http2_setup_open(void);
+void wire_http2_setup_close(struct wire_http2_setup setup);
+
+/* Tells a new session's peer our windows and limits, and the setting that goes with the role. */
+void wire_http2_announce(nghttp2_session *session, nghttp2_settings_entry of_role);
+
 /* Gathers what the session has to send into `buffer`. The rest of a chunk that does not fit stays
  * in *leftover, which is nghttp2's until its next chunk. */
 size_t wire_http2_gather(nghttp2_session *session, struct base_bytes *leftover, uint8_t *buffer,

@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a response's message: what gRPC clients take by default. */
-#define RESPONSE_MAX_BYTES (4u << 20)
 /* Bytes of a response's header and trailer fields together. */
 #define RESPONSE_HEADERS_MAX_BYTES (2 * BASE_HEADERS_MAX_BYTES)
 /* Fields of a request beside its own headers. */
@@ -228,7 +226,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
     /* The body of what is no gRPC, a proxy's page perhaps, is not kept. */
     if (call->http_status == 200 && call->broken == NULL) {
         call->broken = MESSAGE_FAULTS[wire_message_take(
-            &call->message, (struct base_bytes){bytes, length}, RESPONSE_MAX_BYTES)];
+            &call->message, (struct base_bytes){bytes, length}, BASE_ANSWER_MAX_BYTES)];
     }
     if (call->broken != NULL) {
         call_fail(client, call, base_text_of(call->broken));
@@ -309,28 +307,19 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream_id, uint32_
 
 static nghttp2_session *session_open(struct wire_client *client)
 {
-    nghttp2_session_callbacks *callbacks;
-    nghttp2_option *option;
-    int result = nghttp2_session_callbacks_new(&callbacks);
-    if (result == 0) {
-        result = nghttp2_option_new(&option);
-    }
-    if (result != 0) {
-        base_stop("out of memory (for an HTTP/2 session)");
-    }
+    struct wire_http2_setup setup = wire_http2_setup_open();
+    nghttp2_session_callbacks *callbacks = setup.callbacks;
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_received);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_closed);
-    nghttp2_option_set_no_closed_streams(option, 1);
 
     nghttp2_mem memory = wire_http2_memory();
     nghttp2_session *session;
-    result = nghttp2_session_client_new3(&session, callbacks, client, option, &memory);
+    int result = nghttp2_session_client_new3(&session, callbacks, client, setup.option, &memory);
     base_assert(result == 0);
-    nghttp2_option_del(option);
-    nghttp2_session_callbacks_del(callbacks);
+    wire_http2_setup_close(setup);
     return session;
 }
 
@@ -342,18 +331,7 @@ struct wire_client *wire_client_open(const struct wire_client_events *events, vo
     client->user = user;
     client->authority = base_arena_text(&client->arena, authority);
     client->session = session_open(client);
-    static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, BASE_STREAM_WINDOW_BYTES},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, BASE_HEADERS_MAX_BYTES},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-    };
-    int result = nghttp2_submit_settings(client->session, NGHTTP2_FLAG_NONE, settings,
-                                         sizeof settings / sizeof settings[0]);
-    base_assert(result == 0);
-    result = nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0,
-                                                   BASE_CONNECTION_WINDOW_BYTES);
-    base_assert(result == 0);
+    wire_http2_announce(client->session, (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
     return client;
 }
 

@@ -4,14 +4,6 @@
 
 #include <stdlib.h>
 
-/* Streams that a peer may reset: at once, and for each second from then on. As many as 1,000
- * streams whose deadlines pass ten times a second, so that a slow store does not cost good clients
- * their connection; at some 4 microseconds for each, a flood of them costs 4 % of a core. */
-#define RESETS_AT_ONCE_MAX (20 * BASE_STREAMS_MAX)
-#define RESETS_PER_SECOND_MAX (10 * BASE_STREAMS_MAX)
-/* Frames of one connection that break the protocol and for which only their stream is reset: more
- * is no slip but a way to make us work. */
-#define INVALID_FRAMES_MAX 1000
 /* What HTTP/2 adds to the bytes of a field's name and value (RFC 9113, section 6.5.2). */
 #define HEADER_FIELD_OVERHEAD_BYTES 32
 
@@ -106,7 +98,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     (void)frame;
     (void)error;
     struct http2_server *server = user;
-    if (++server->n_invalid_frames > INVALID_FRAMES_MAX) {
+    if (++server->n_invalid_frames > BASE_INVALID_FRAMES_MAX) {
         return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
     return 0;
@@ -163,15 +155,8 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream_id, uint32_
 
 static nghttp2_session *session_open(struct http2_server *server)
 {
-    nghttp2_session_callbacks *callbacks;
-    nghttp2_option *option;
-    int result = nghttp2_session_callbacks_new(&callbacks);
-    if (result == 0) {
-        result = nghttp2_option_new(&option);
-    }
-    if (result != 0) {
-        base_stop("out of memory (for an HTTP/2 session)");
-    }
+    struct wire_http2_setup setup = wire_http2_setup_open();
+    nghttp2_session_callbacks *callbacks = setup.callbacks;
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
@@ -180,15 +165,14 @@ static nghttp2_session *session_open(struct http2_server *server)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_closed);
-    nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_AT_ONCE_MAX, RESETS_PER_SECOND_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(setup.option, BASE_RESETS_AT_ONCE_MAX,
+                                               BASE_RESETS_PER_SECOND_MAX);
 
     nghttp2_mem memory = wire_http2_memory();
     nghttp2_session *session;
-    result = nghttp2_session_server_new3(&session, callbacks, server, option, &memory);
+    int result = nghttp2_session_server_new3(&session, callbacks, server, setup.option, &memory);
     base_assert(result == 0);
-    nghttp2_option_del(option);
-    nghttp2_session_callbacks_del(callbacks);
+    wire_http2_setup_close(setup);
     return session;
 }
 
@@ -199,19 +183,9 @@ static void *http2_open(const struct wire_server_events *events, void *user)
     server->user = user;
     server->session = session_open(server);
     server->preface_left = NGHTTP2_CLIENT_MAGIC_LEN;
-    static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, BASE_STREAMS_MAX},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, BASE_STREAM_WINDOW_BYTES},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, BASE_HEADERS_MAX_BYTES},
-        /* No tree of priorities: no client of ours uses it, and it costs with each stream. */
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-    };
-    int result = nghttp2_submit_settings(server->session, NGHTTP2_FLAG_NONE, settings,
-                                         sizeof settings / sizeof settings[0]);
-    base_assert(result == 0);
-    result = nghttp2_session_set_local_window_size(server->session, NGHTTP2_FLAG_NONE, 0,
-                                                   BASE_CONNECTION_WINDOW_BYTES);
-    base_assert(result == 0);
+    wire_http2_announce(
+        server->session,
+        (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, BASE_STREAMS_MAX});
     return server;
 }
 
