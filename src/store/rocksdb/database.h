@@ -105,6 +105,9 @@ enum store_rocksdb_contents {
  * write; to write, it is made when there is none. -1: *ret_message, in the arena. */
 int store_rocksdb_directory_open(const char *directory, bool read_only, struct base_arena *arena,
                                  struct base_text *ret_message);
+/* Makes the directory's own name durable: a synced store in a directory that a power cut takes away
+ * would be no store. False: errno says why. */
+bool store_rocksdb_directory_sync_name(int directory_fd) BASE_MUST_USE;
 void store_rocksdb_directory_close(int directory_fd);
 /* False: it cannot be listed; errno says why. */
 bool store_rocksdb_directory_look(int directory_fd,

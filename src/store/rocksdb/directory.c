@@ -3,31 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-/* Whether `directory` was made; errno when not. Its own name is made durable too: a synced store in
- * a directory that a power cut takes away would be no store. */
-static bool make_directory(const char *directory, struct base_arena *arena)
-{
-    if (mkdir(directory, 0700) != 0) {
-        return false;
-    }
-    char *copy = (char *)(uintptr_t)base_arena_text(arena, base_text_of(directory)).bytes;
-    int parent_fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent_fd < 0) {
-        return false;
-    }
-    bool synced = fsync(parent_fd) == 0;
-    int error = errno;
-    (void)close(parent_fd);
-    errno = error;
-    return synced;
-}
 
 static struct base_text open_failure(const char *directory, bool read_only, int error,
                                      struct base_arena *arena)
@@ -60,7 +40,7 @@ int store_rocksdb_directory_open(const char *directory, bool read_only, struct b
                                  struct base_text *ret_message)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && !read_only && make_directory(directory, arena)) {
+    if (fd < 0 && errno == ENOENT && !read_only && mkdir(directory, 0700) == 0) {
         fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (fd < 0) {
@@ -90,6 +70,20 @@ void store_rocksdb_directory_close(int directory_fd)
     if (directory_fd >= 0) {
         (void)close(directory_fd);
     }
+}
+
+bool store_rocksdb_directory_sync_name(int directory_fd)
+{
+    int parent_fd = openat(directory_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent_fd < 0) {
+        /* Whoever may pass through a directory need not be able to list it. */
+        return errno == EACCES && syncfs(directory_fd) == 0;
+    }
+    bool synced = fsync(parent_fd) == 0;
+    int error = errno;
+    (void)close(parent_fd);
+    errno = error;
+    return synced;
 }
 
 /* What RocksDB makes before a database has its beginning (CURRENT), and nobody misses: a creation

@@ -111,7 +111,15 @@ static bool take_place(struct opening *opening)
                       "empty directory to begin a new store, or restore a backup",
                       directory);
     }
-    return store->read_only || check_space(opening);
+    if (store->read_only) {
+        return true;
+    }
+    /* Whoever made the directory, nothing says that it did this. */
+    if (opening->is_new && !store_rocksdb_directory_sync_name(store->directory_fd)) {
+        return REFUSE(opening, "the directory above %s cannot be synced: %s: look at the disk",
+                      directory, strerror(errno));
+    }
+    return check_space(opening);
 }
 
 /* --- the look before anything is changed --- */
@@ -222,10 +230,18 @@ static bool check_mark(const struct opening *opening, struct store_rocksdb_state
                       directory, STORE_ROCKSDB_MARK_FILE, strerror(errno));
     case STORE_ROCKSDB_MARK_BROKEN:
         base_log(BASE_LOG_WARNING,
-                 "%s/%s is damaged, so it is not known how far the store in %s had come", directory,
-                 STORE_ROCKSDB_MARK_FILE, directory);
+                 "%s/%s is damaged, so it is not known how far the store in %s had come: if its "
+                 "end is lost, that cannot be seen",
+                 directory, STORE_ROCKSDB_MARK_FILE, directory);
         return true;
     case STORE_ROCKSDB_MARK_ABSENT:
+        if (recovered.batch > 0) {
+            base_log(
+                BASE_LOG_WARNING,
+                "%s/%s is missing, so it is not known how far the store in %s had come: if its "
+                "end is lost, that cannot be seen",
+                directory, STORE_ROCKSDB_MARK_FILE, directory);
+        }
         return true;
     case STORE_ROCKSDB_MARK_VALID:
         break;

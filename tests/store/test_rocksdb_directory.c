@@ -1,0 +1,134 @@
+/* store/rocksdb: its directory outlives a power cut, and a missing mark is told. */
+#include "rocksdb_stores.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The directory whose syncs are counted, and whether they fail. */
+static struct {
+    ino_t inode;
+    unsigned n_syncs;
+    bool fails;
+} watched;
+
+/* In the place of the C library's, for the store as for RocksDB. */
+int fsync(int fd)
+{
+    struct stat file;
+    if (fstat(fd, &file) == 0 && file.st_ino == watched.inode && S_ISDIR(file.st_mode)) {
+        watched.n_syncs++;
+        if (watched.fails) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static void watch_directory(const char *path)
+{
+    struct stat directory;
+    assert_int_equal(stat(path, &directory), 0);
+    watched.inode = directory.st_ino;
+    watched.n_syncs = 0;
+    watched.fails = false;
+}
+
+static void a_new_stores_name_is_synced_whoever_made_its_directory(void **state)
+{
+    struct rocksdb_test *test = *state;
+    watch_directory(test->place->path);
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    assert_int_equal(watched.n_syncs, 1);
+    store_close(store);
+
+    char directory[PLACE_PATH_MAX_BYTES];
+    (void)snprintf(directory, sizeof directory, "%s/made", test->place->path);
+    assert_int_equal(mkdir(directory, 0700), 0);
+    test->options.directory = directory;
+    store = rocksdb_test_store(test);
+    assert_non_null(store);
+    assert_int_equal(watched.n_syncs, 2);
+    store_close(store);
+
+    /* It is once and for all. */
+    store = rocksdb_test_store(test);
+    assert_non_null(store);
+    store_close(store);
+    assert_int_equal(watched.n_syncs, 2);
+}
+
+static void a_name_that_cannot_be_synced_begins_no_store(void **state)
+{
+    struct rocksdb_test *test = *state;
+    watch_directory(test->place->path);
+    watched.fails = true;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_null(rocksdb_test_store(test));
+        assert_true(rocksdb_test_said(test, "cannot be synced"));
+    }
+    watched.fails = false;
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    store_close(store);
+}
+
+/* What an opening says on standard error. */
+static const char *said_while_opening(struct rocksdb_test *test)
+{
+    static char said[4096];
+    char path[PLACE_PATH_MAX_BYTES];
+    (void)snprintf(path, sizeof path, "%s/said", test->place->path);
+    int kept_fd = dup(STDERR_FILENO);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(kept_fd >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+    struct store *store = rocksdb_test_store(test);
+    assert_int_equal(dup2(kept_fd, STDERR_FILENO), STDERR_FILENO);
+    assert_non_null(store);
+    store_close(store);
+    ssize_t length = pread(fd, said, sizeof said - 1, 0);
+    assert_true(length >= 0);
+    said[length] = '\0';
+    (void)close(fd);
+    (void)close(kept_fd);
+    return said;
+}
+
+static void a_missing_mark_is_told_where_something_could_be_lost(void **state)
+{
+    struct rocksdb_test *test = *state;
+    assert_null(strstr(said_while_opening(test), "warning"));
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    rocksdb_test_fill(store, 1, 2);
+    store_close(store);
+    place_remove_file(test->place, "zandaka.mark");
+    assert_non_null(strstr(said_while_opening(test), "zandaka.mark is missing"));
+    /* It is there again. */
+    assert_null(strstr(said_while_opening(test), "warning"));
+}
+
+#define DIRECTORY_TEST(test)                                                                       \
+    cmocka_unit_test_setup_teardown(test, rocksdb_test_open, rocksdb_test_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DIRECTORY_TEST(a_new_stores_name_is_synced_whoever_made_its_directory),
+        DIRECTORY_TEST(a_name_that_cannot_be_synced_begins_no_store),
+        DIRECTORY_TEST(a_missing_mark_is_told_where_something_could_be_lost),
+    };
+    return cmocka_run_group_tests_name("store/rocksdb: the directory", tests, NULL, NULL);
+}
