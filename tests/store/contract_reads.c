@@ -347,9 +347,19 @@ static void times_never_fall_when_the_clock_does(void **state)
     assert_int_equal(page.n_entries, 0);
 }
 
+static void an_open_store_is_ready(void **state)
+{
+    struct contract *contract = *state;
+    const char *reason = NULL;
+    assert_true(store_ready(contract->store, &reason));
+    contract_commit(contract, "add t1 alice points=1");
+    assert_true(store_ready(contract->store, &reason));
+}
+
 struct contract_tests contract_reads(void)
 {
     static const struct CMUnitTest tests[] = {
+        CONTRACT_TEST(an_open_store_is_ready),
         CONTRACT_TEST(a_transaction_is_found_by_its_id_or_not_at_all),
         CONTRACT_TEST(accounts_come_in_the_order_asked_with_repeats_and_unknown_ones),
         CONTRACT_TEST(as_many_accounts_are_read_at_once_as_a_call_may_ask_for),
