@@ -1,18 +1,5 @@
 #include "service/batch.h"
 
-/* Nanoseconds of the wait before the first retry; it doubles with each one, up to the last. Half of
- * it is jitter, so that servers that met in one conflict do not meet again. */
-#define WAIT_FIRST_NS INT64_C(1000000)
-#define WAIT_LAST_NS INT64_C(64000000)
-/* How long one batch is retried when the store answers with conflicts or unknown outcomes. Callers
- * with a deadline leave at it; this is for those without, and for everybody behind them. */
-#define RETRY_MAX_NS INT64_C(10000000000)
-/* How long a batch waits for a store that is unavailable: long enough for a failover's hiccup,
- * short enough that the calls behind it can still be told. */
-#define UNAVAILABLE_MAX_NS INT64_C(1000000000)
-/* Retries of one batch, whatever the clock says; in real time the limits above come first. */
-#define RETRIES_MAX 1000
-
 /* A part of the batch's calls that is loaded, decided and committed together. */
 struct batch_part {
     size_t n_calls;
@@ -199,8 +186,9 @@ static int64_t jittered(struct service_batch *batch, int64_t duration_ns)
 
 static void wait_before_retry(struct service_batch *batch)
 {
-    int64_t duration_ns = WAIT_FIRST_NS;
-    for (unsigned i = 0; i < batch->n_retries && duration_ns < WAIT_LAST_NS; i++) {
+    int64_t duration_ns = BASE_RETRY_WAIT_FIRST_MS * BASE_NS_PER_MS;
+    for (unsigned i = 0;
+         i < batch->n_retries && duration_ns < BASE_RETRY_WAIT_LAST_MS * BASE_NS_PER_MS; i++) {
         duration_ns *= 2;
     }
     batch->n_retries++;
@@ -220,15 +208,17 @@ static void note_available(struct service_batch *batch)
 static bool may_retry(struct service_batch *batch, enum store_fault fault)
 {
     int64_t now_ns = base_now_mono_ns(batch->clock);
-    bool in_time = now_ns - batch->started_mono_ns < RETRY_MAX_NS && batch->n_retries < RETRIES_MAX;
+    bool in_time = now_ns - batch->started_mono_ns < BASE_RETRY_TIMEOUT_MS * BASE_NS_PER_MS &&
+                   batch->n_retries < BASE_RETRIES_MAX;
     if (fault != STORE_UNAVAILABLE) {
         note_available(batch);
     } else {
         if (batch->last_fault != STORE_UNAVAILABLE) {
             batch->unavailable_mono_ns = now_ns;
         }
-        in_time = in_time && !batch->store_is_down &&
-                  now_ns - batch->unavailable_mono_ns < UNAVAILABLE_MAX_NS;
+        in_time =
+            in_time && !batch->store_is_down &&
+            now_ns - batch->unavailable_mono_ns < BASE_UNAVAILABLE_TIMEOUT_MS * BASE_NS_PER_MS;
         if (!in_time && !batch->store_is_down) {
             base_log(BASE_LOG_WARNING, "the store is unavailable; writes are refused");
             batch->store_is_down = true;

@@ -18,7 +18,6 @@ struct row {
     const char *calls;
     const char *told;    /* call by call */
     const char *journal; /* afterwards, without what was before */
-    int64_t ahead_us;    /* how far the clock that did what was before is ahead of ours */
 };
 
 static void expect_row(struct world *world, const struct row *row, struct world_call **calls,
@@ -48,7 +47,7 @@ static void run_rows(const struct row *rows, size_t n_rows)
         struct world world;
         world_open(&world);
         world_do(&world, rows[i].before != NULL ? rows[i].before : "",
-                 WORLD_START_US - 1000 + rows[i].ahead_us);
+                 WORLD_START_US - 1000 + rows[i].script.ahead_us);
         size_t journal_before = strlen(world_journal(&world));
         world_set_script(&world, rows[i].script);
         struct world_call *calls[BASE_BATCH_MAX];
@@ -378,11 +377,10 @@ static void a_submit_keeps_its_order_when_an_outcome_is_unknown(void **state)
          * refused `b`, because of `c`, has not happened for that. */
         {"another server's equal record is no proof of ours",
          "add z alice 10; add y bob 1",
-         {.loads = "..f", .commits = "ll", .foreign = "add a bob 1"},
+         {.loads = "..f", .commits = "ll", .foreign = "add a bob 1", .ahead_us = 60000000},
          "@1 consume c alice 10 | consume b alice 10; add a bob 1",
          "OUTCOME_UNKNOWN | OUTCOME_UNKNOWN; replayed",
-         "a",
-         .ahead_us = 60000000},
+         "a"},
         {"another server recorded a later one: nothing takes effect before it any more",
          NULL,
          {.loads = ".f", .commits = "l", .foreign = "add y alice 99; add b alice 10"},

@@ -25,6 +25,7 @@ struct world_script {
     const char *loads;
     const char *commits;
     const char *foreign; /* commands, separated by `; ` */
+    int64_t ahead_us;    /* how far the clock that did what was before is ahead of ours */
 };
 
 struct world {
