@@ -1,5 +1,5 @@
 /* Addresses as text, and connecting to one. */
-#include "net/net.h"
+#include "net/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,9 +36,8 @@ bool net_split_address(struct base_text address, struct base_text *ret_host, uin
     return true;
 }
 
-/* The addresses of HOST:PORT; freed by freeaddrinfo. NULL: *ret_message says why. */
-static struct addrinfo *resolve(struct base_text address, int flags, struct base_arena *arena,
-                                struct base_text *ret_message)
+struct addrinfo *net_resolve(struct base_text address, int flags, struct base_arena *arena,
+                             struct base_text *ret_message)
 {
     struct base_text host;
     uint16_t port;
@@ -83,7 +82,7 @@ bool net_is_loopback(struct base_text address)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message;
-    struct addrinfo *found = resolve(address, AI_PASSIVE, &arena, &message);
+    struct addrinfo *found = net_resolve(address, AI_PASSIVE, &arena, &message);
     bool loopback = found != NULL;
     for (const struct addrinfo *each = found; each != NULL; each = each->ai_next) {
         loopback = loopback && is_loopback(each->ai_addr);
@@ -139,7 +138,7 @@ static int dial_one(const struct addrinfo *address, int64_t timeout_ms)
 int net_dial(struct base_text address, int64_t timeout_ms, struct base_arena *arena,
              struct base_text *ret_message)
 {
-    struct addrinfo *found = resolve(address, 0, arena, ret_message);
+    struct addrinfo *found = net_resolve(address, 0, arena, ret_message);
     if (found == NULL) {
         return -1;
     }

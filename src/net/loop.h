@@ -7,6 +7,7 @@
 
 #include "net/net.h"
 
+#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -66,10 +67,33 @@ struct net_server {
     unsigned n_connections;
 };
 
-/* The thread of a loop. */
-void *net_loop_run(void *loop);
+/* --- address.c --- */
+
+/* The addresses of HOST:PORT, by getaddrinfo with `flags`; freed by freeaddrinfo. NULL:
+ * *ret_message says why, in the arena. */
+struct addrinfo *net_resolve(struct base_text address, int flags, struct base_arena *arena,
+                             struct base_text *ret_message);
+
+/* --- connection.c --- */
+
 /* A connection, given to the loop by its own thread. Takes the descriptor. */
 void net_loop_adopt(struct net_loop *loop, int fd);
+/* The socket can be read: reads once, unless the budget says to wait. */
+void net_connection_read(struct net_connection *connection);
+/* Sends all that the session has to say and the socket takes; ends the connection when that was the
+ * last. */
+void net_connection_flush(struct net_connection *connection);
+/* Closes it, unless that was done; it is freed at the end of the round. */
+void net_connection_close(struct net_connection *connection);
+/* Has those that paused for the budget try again, once there may be room. */
+void net_loop_resume_reading(struct net_loop *loop);
+/* One more or one less: who waits for none is told. Any thread. */
+void net_server_count_connection(struct net_server *server, int change);
+
+/* --- loop.c --- */
+
+/* The thread of a loop. */
+void *net_loop_run(void *loop);
 /* Stops accepting and tells every connection's session. On the loop's thread. */
 void net_loop_drain(struct net_loop *loop, bool last);
 /* Closes every connection of a loop whose thread has ended, and frees its memory. */

@@ -51,23 +51,8 @@ static void name_address(struct net_server *server)
 static int open_listener(const struct net_options *options, struct base_arena *arena,
                          struct base_text *ret_message)
 {
-    struct base_text host;
-    uint16_t port;
-    if (!net_split_address(options->listen, &host, &port)) {
-        *ret_message = base_arena_print(arena, "`%.*s` is not HOST:PORT, such as 127.0.0.1:8630",
-                                        BASE_TEXT_ARGS(options->listen));
-        return -1;
-    }
-    struct base_text name = base_arena_text(arena, host);
-    struct base_text service = base_arena_print(arena, "%u", (unsigned)port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int error = getaddrinfo(name.bytes, service.bytes, &hints, &found);
-    if (error != 0) {
-        *ret_message = base_arena_print(arena, "cannot listen on `%.*s`: %s",
-                                        BASE_TEXT_ARGS(options->listen), gai_strerror(error));
+    struct addrinfo *found = net_resolve(options->listen, AI_PASSIVE, arena, ret_message);
+    if (found == NULL) {
         return -1;
     }
     int fd = listen_on(found);
