@@ -176,8 +176,12 @@ static void a_cursor_may_be_closed_before_its_end(void **state)
 /* Whatever place a row has in a store: after each new account, all of them are met. */
 static void a_walk_meets_every_row(void **state)
 {
-    enum { ACCOUNTS = 60 };
+    enum { ACCOUNTS = 20 };
     struct contract *contract = *state;
+    /* Its hash ends in sixteen zeros: the first place of any table of hashes. */
+    struct base_text first = BASE_TEXT("account-70046");
+    assert_int_equal(base_hash(base_bytes_of(first)) & 0xFFFF, 0);
+    contract_commit(contract, "add t account-70046 points=1");
     for (size_t i = 0; i < ACCOUNTS; i++) {
         char line[64];
         snprintf(line, sizeof line, "add t%zu account-%zu points=1", i, i);
@@ -185,7 +189,7 @@ static void a_walk_meets_every_row(void **state)
         for (int table = STORE_TABLE_JOURNAL; table <= STORE_TABLE_ENTRIES; table++) {
             assert_int_equal(
                 contract_read_table(contract, contract->store, (enum store_table)table).n_rows,
-                i + 1);
+                i + 2);
         }
     }
 }
