@@ -75,6 +75,44 @@ class Commands(unittest.TestCase):
         self.expect(4, "add", "--id", "wrong-3", *account, "points=1", *nobody)
         self.expect(4, "balance", *account, *nobody)
 
+    def import_text(self, status, text, *arguments):
+        """An import of a file with that text: (standard output, standard error)."""
+        path = self.server.directory / "rows.csv"
+        path.write_text(text)
+        done = self.server.run("import", str(path), *arguments)
+        self.assertEqual(done.returncode, status, done)
+        return done.stdout, done.stderr
+
+    def test_an_import_tells_what_was_refused_and_what_differs(self):
+        rows = ("transaction_id,operation,account_id,kind,amount,balance\n"
+                "import-1,add,dora,points,100,100\n"
+                "import-2,consume,dora,points,30,70\n"
+                "import-3,add,emil,points,5,5\n")
+        told, _ = self.import_text(0, rows, "--balance-column", "balance")
+        self.assertEqual(told.splitlines()[-1], "3 rows: 3 applied, 0 replayed, 0 refused; "
+                                                "2 accounts: 2 balances match")
+        told, _ = self.import_text(0, rows)
+        self.assertEqual(told.splitlines()[-1], "3 rows: 0 applied, 3 replayed, 0 refused")
+        more = rows + "import-4,consume,dora,points,999,70\nimport-5,add,emil,points,1,7\n"
+        told, wrong = self.import_text(3, more, "--balance-column", "balance")
+        self.assertTrue(told.splitlines()[-1].startswith(
+            "5 rows: 1 applied, 3 replayed, 1 refused; 2 accounts: 1 "), told)
+        self.assertIn("import-4", told + wrong)
+        self.assertIn("INSUFFICIENT_BALANCE", told + wrong)
+        self.assertIn("emil", told + wrong)
+        self.assertEqual(self.server.balance("emil"), 6)
+
+    def test_a_file_with_a_mistake_is_not_begun(self):
+        head = "transaction_id,operation,account_id,kind,amount\n"
+        good = "mistake-1,add,frida,points,1\n"
+        for bad in ("mistake-2,add,frida,points,one\n", "mistake-2,give,frida,points,1\n",
+                    "mistake-2,add,frida,points\n", "mistake-2,add,frida,POINTS,1\n"):
+            _, wrong = self.import_text(2, head + good + bad)
+            self.assertIn("3", wrong)  # the line; the header is line 1
+        self.import_text(2, "")
+        self.assertEqual(self.server.run("import", "/no/such/file.csv").returncode, 2)
+        self.assertEqual(self.server.balance("frida"), 0)
+
     def test_labels_are_the_first_ones_for_ever(self):
         first = {**add("labels-1", "carol", points=3), "description": "lunch",
                  "metadata": {"shop": "no 7", "till": "2"}}
