@@ -5,7 +5,9 @@
  *   options.c        how RocksDB is set up, and what memory that takes
  *   directory.c      the directory: made, locked, looked at, its free space
  *   mark.c           what is known to have been durable
+ *   manifest.c       the same of RocksDB's list of tables
  *   kinds.c          the kinds that the store remembers, against the configured ones
+ *   look.c           what is looked at before anything is changed
  *   open.c           opening and closing
  *   account_cache.c  the writer's cache of accounts
  *   write.c          load and commit
