@@ -4,6 +4,7 @@
  *
  *   main.c         the table of verbs
  *   config.c       flags over environment over file over defaults
+ *   serve_verb.c   the verbs serve and version
  *   serve.c        opens store, service, api and net, and connects them; signals
  *   open_files.c   how many connections the limit of open files leaves room for
  *   last_words.c   what is said when the process is ended from within
@@ -11,9 +12,11 @@
  *   backend.c      a store URL becomes a store
  *   client.c       one connection to a server, for the client verbs
  *   client_verbs.c add, consume, cancel, balance, history, transaction
- *   import.c       CSV to transactions
- *   verify.c       the proof over a whole store
- *   bench*.c       a load beside the machine's own limit
+ *   answers.c      what they print: answers, failures, and the exit status of each
+ *   options.c      the flags of a verb, and its --help
+ *   import*.c      a CSV file becomes transactions
+ *   verify*.c      the proof over a whole store
+ *   bench*.c       a load beside the machine's own limits
  */
 #ifndef ZANDAKA_APP_H
 #define ZANDAKA_APP_H

@@ -186,9 +186,9 @@ static int64_t jittered(struct service_batch *batch, int64_t duration_ns)
 
 static void wait_before_retry(struct service_batch *batch)
 {
+    const int64_t last_ns = BASE_RETRY_WAIT_LAST_MS * BASE_NS_PER_MS;
     int64_t duration_ns = BASE_RETRY_WAIT_FIRST_MS * BASE_NS_PER_MS;
-    for (unsigned i = 0;
-         i < batch->n_retries && duration_ns < BASE_RETRY_WAIT_LAST_MS * BASE_NS_PER_MS; i++) {
+    for (unsigned i = 0; i < batch->n_retries && duration_ns < last_ns; i++) {
         duration_ns *= 2;
     }
     batch->n_retries++;

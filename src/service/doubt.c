@@ -11,9 +11,10 @@
  *      OUTCOME_UNKNOWN instead.
  *   2. When every record that a call has in doubt is found exactly as the commit would have written
  *      it, at a time of our own clock, that commit has happened: it is atomic. Then the results
- * that were decided with it are the call's answers: also its refusals, which were decided on the
- * facts that the commit confirmed, and also what was told of replays. To decide again would let a
- * command that was refused take effect behind one that came after it (contract 3.14).
+ *      that were decided with it are the call's answers: also its refusals, which were decided on
+ *      the facts that the commit confirmed, and also what was told of replays. To decide again
+ *      would let a command that was refused take effect behind one that came after it (contract
+ *      3.14).
  *   3. When that cannot be shown, the call is decided again, and no command takes effect behind a
  *      later one of its call that is found, nor behind an earlier one that stays unknown.
  *   4. A command that is not in doubt was not written: refusals write nothing. If its call is given
