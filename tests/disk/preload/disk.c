@@ -160,9 +160,18 @@ static bool below_at(int directory_fd, const char *path, char ret_relative[PATH_
     if (path[0] == '/' || directory == NULL) {
         return below(path, ret_relative);
     }
-    bool itself = strcmp(path, ".") == 0;
+    if (strcmp(path, ".") == 0) {
+        memcpy(ret_relative, directory->path, PATH_MAX_BYTES);
+        return true;
+    }
+    if (strcmp(path, "..") == 0) {
+        memcpy(ret_relative, directory->path, PATH_MAX_BYTES);
+        char *last = strrchr(ret_relative, '/');
+        *(last != NULL ? last : ret_relative) = '\0';
+        return directory->path[0] != '\0';
+    }
     int length = snprintf(ret_relative, PATH_MAX_BYTES, "%s%s%s", directory->path,
-                          itself || directory->path[0] == '\0' ? "" : "/", itself ? "" : path);
+                          directory->path[0] == '\0' ? "" : "/", path);
     if (length >= PATH_MAX_BYTES) {
         give_up("a path is too long");
     }
