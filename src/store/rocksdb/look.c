@@ -178,9 +178,12 @@ static bool check_manifest(const struct store_rocksdb_opening *opening)
                                     "the manifest in %s cannot be read: %s: look at the disk",
                                     opening->options->directory, strerror(errno));
     case STORE_ROCKSDB_MANIFEST_DAMAGED:
-        return store_rocksdb_refuse_as_damaged(
-            opening, "its manifest (CURRENT, MANIFEST-*) is not the one that "
-                     "is known to have been durable");
+        return STORE_ROCKSDB_REFUSE(
+            opening,
+            "the store in %s is damaged: its manifest (CURRENT, MANIFEST-*) is not the one that is "
+            "known to have been durable. Nothing was changed. Restore the files or a backup; if an "
+            "older copy was put there on purpose, remove %s/%s and start again",
+            opening->options->directory, opening->options->directory, STORE_ROCKSDB_MARK_FILE);
     case STORE_ROCKSDB_MANIFEST_SOUND:
         break;
     }
