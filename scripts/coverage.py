@@ -109,8 +109,8 @@ def main() -> int:
             setattr(total, figure, getattr(total, figure) + getattr(folder, figure))
     for name, folder in [*sorted(folders.items()), ("all", total)]:
         print(f"{name:15}{folder.lines:8}{folder.lines_reached:8}"
-              f"{percent(folder.lines_reached, folder.lines)}{folder.branches:10}"
-              f"{folder.branches_reached:9}{percent(folder.branches_reached, folder.branches)}")
+              f" {percent(folder.lines_reached, folder.lines)}{folder.branches:10}"
+              f"{folder.branches_reached:9} {percent(folder.branches_reached, folder.branches)}")
     if not passed:
         print("a test failed")
     return 0 if passed and not folders[COMPLETE].missing else 1
