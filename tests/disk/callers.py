@@ -12,8 +12,9 @@ ACCOUNTS = 12
 class Known:
     """What all callers together asked for, and were told. An id has one content for ever."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, prefix="t"):
         self.random = random.Random(seed)
+        self.prefix = prefix  # of its ids
         self.lock = threading.Lock()
         self.requests = {}  # transaction id -> (verb, account, amount)
         self.answers = {}  # transaction id -> the record as it was answered; None: as JSON
@@ -24,11 +25,18 @@ class Known:
         with self.lock:
             if self.requests and self.random.random() < 0.3:
                 return self.random.choice(list(self.requests))
-            transaction_id = f"t{len(self.requests)}"
+            transaction_id = f"{self.prefix}{len(self.requests)}"
             self.requests[transaction_id] = (
                 self.random.choice(["Add", "Add", "Add", "Consume", "Cancel"]),
                 f"account-{self.random.randrange(ACCOUNTS)}", self.random.randint(1, 50))
             return transaction_id
+
+    def with_others(self, other, acknowledged):
+        """Both, of the other's answers only those that are named."""
+        both = Known(0)
+        both.requests = {**self.requests, **other.requests}
+        both.answers = {**self.answers, **{key: other.answers[key] for key in acknowledged}}
+        return both
 
     def answered(self, transaction_id, record):
         with self.lock:

@@ -147,15 +147,16 @@ class Writer:
             raise AssertionError(f"the writer ended with {self.process.returncode}")
 
 
-def cut_again(recording, state, directory, chooser):
+def cut_again(state, directory, chooser):
     """The state is recovered and written to on a recorded disk; the power is cut on the way. Gives
-    the state that this leaves."""
+    the state that this leaves, what it is, and what was asked for and acknowledged meanwhile."""
     base = directory / "base"
     shutil.copytree(state, base)
+    known = Known(chooser.random(), "again-")
     with ShimmedServer(record=True, base=state) as server:
         if not server.begin():
             raise AssertionError(server.log_text())
-        load(server, Known(chooser.random()), n_callers=1, n=3)
+        load(server, known, n_callers=2, n=4)
         server.kill()
         lines = crash_states.read_record(server.record)
     disk = crash_states.Disk(base)
@@ -163,7 +164,11 @@ def cut_again(recording, state, directory, chooser):
     for line in lines[:n]:
         disk.replay(line)
     words = disk.leave(directory / "again", chooser)
-    return directory / "again", f", and again after {n} of {len(lines)}: {words}"
+    sent = [line.data for line in lines[:n] if line.kind == crash_states.SEND]
+    acknowledged = [key for key, record in known.answers.items()
+                    if any(record in data for data in sent)]
+    return (directory / "again", f", and again after {n} of {len(lines)}: {words}", known,
+            acknowledged)
 
 
 def try_point(recording, seed, **options):
@@ -179,8 +184,10 @@ def try_point(recording, seed, **options):
         known = recording.known
         # Before its first answer there may be no store yet, which verify says.
         if chooser.random() < NESTED and acknowledged and not options:
-            state, more = cut_again(recording, state, directory, chooser)
+            state, more, others, answered = cut_again(state, directory, chooser)
             words += more
+            known = known.with_others(others, answered)
+            acknowledged += answered
         with ShimmedServer(shim=None, base=state) as server:
             if not acknowledged:
                 return start_anew(server, known), n, words
