@@ -15,10 +15,16 @@ static int64_t real_us(void *context)
     struct sim_world *world = server->world;
     if (sim_misfortune(world, world->swarm.clock_jump)) {
         server->clock_offset_us = sim_random_between(&world->random, -2000000, 2000000);
+        server->clock_shown_us = INT64_MIN;
     }
     int64_t now_us = START_US + world->now_ns / SIM_MICROSECOND_NS + server->clock_offset_us;
-    /* No two servers see the same microsecond: then nobody could tell their equal records apart. */
+    /* No two servers see the same microsecond, and none sees one twice while its clock runs: then
+     * nobody could tell their equal records apart. */
     now_us += (int64_t)server->number - now_us % SIM_SERVERS_MAX;
+    if (now_us <= server->clock_shown_us) {
+        now_us = server->clock_shown_us + SIM_SERVERS_MAX;
+    }
+    server->clock_shown_us = now_us;
     auditor_clock_read(world->auditor, now_us);
     return now_us;
 }

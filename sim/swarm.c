@@ -71,6 +71,28 @@ static void pick_callers(struct sim_random *random, struct sim_swarm *swarm)
     swarm->unknown_kind = pick_chance(random, 50);
 }
 
+/* A corner that chance alone seldom meets: a top-up and a payment of just that share a commit that
+ * arrives late, and the top-up leaves at its deadline before the payment is decided again. */
+static void turn_into_corner(struct sim_random *random, struct sim_swarm *swarm)
+{
+    swarm->n_callers = (unsigned)PICK_ONE(random, 1, 2, 3);
+    swarm->network_delay_max_ns = 0;
+    swarm->store_delay_max_ns = 0;
+    swarm->pause_max_ns = 50 * MILLISECOND_NS;
+    swarm->timeout_ns = 500 * MILLISECOND_NS;
+    swarm->tries = 1;
+    swarm->repeat = 100;
+    swarm->unknown_late = 300;
+    swarm->late_max_ns = 30 * MILLISECOND_NS;
+    swarm->submit = 900;
+    swarm->submit_max = 2;
+    swarm->scatter = 1000;
+    swarm->follow = 800;
+    swarm->deadline = 500;
+    swarm->deadline_max_ns = 2 * MILLISECOND_NS;
+    swarm->amount_max_minor = 1000000;
+}
+
 struct sim_swarm sim_swarm_pick(struct sim_random *random)
 {
     struct sim_swarm swarm = {
@@ -86,5 +108,10 @@ struct sim_swarm sim_swarm_pick(struct sim_random *random)
     pick_store(random, &swarm);
     pick_servers(random, &swarm);
     pick_callers(random, &swarm);
+    /* Chosen aside, so that it changes nothing else that follows from the seed. */
+    struct sim_random aside = *random;
+    if (sim_random_chance(&aside, 60)) {
+        turn_into_corner(&aside, &swarm);
+    }
     return swarm;
 }

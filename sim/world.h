@@ -86,6 +86,7 @@ struct sim_server {
     enum store_faulty_event event; /* of the commit under way */
     int64_t unavailable_until_ns;
     int64_t clock_offset_us;
+    int64_t clock_shown_us; /* the last time that it was looked at */
     size_t n_late;
     struct sim_delivery *deliveries; /* that it has */
     jmp_buf crash;

@@ -37,7 +37,8 @@ struct service;
 /* What became of one command of a call. */
 struct service_result {
     /* Meaningful when there is a record: it had succeeded before this call. False for the one that
-     * applied it, also where that was found out only after an unknown outcome. */
+     * applied it, also where that was found out only after an unknown outcome, unless the record
+     * could as well be another server's. */
     bool replayed;
     struct base_bytes record;    /* the answer, in the call's arena; empty: refused */
     struct base_refusal refusal; /* when refused; its text points into the command */
