@@ -1,7 +1,7 @@
 #!/bin/sh
 # The long forms of tests/disk, on build/release: `faults.sh disk [SEED]`: a thousand states that a
 # power cut could leave of a server's store and five hundred of a store with small buffers, forty
-# faults of each sort, and every byte of a store changed (about 40 minutes on two cores);
+# faults of each sort, and every byte of a store changed (an hour on two busy cores);
 # `faults.sh memory [SEED]`: every allocation of every call, and 150 of each start (about 20).
 set -eu
 cd "$(dirname "$0")/.."

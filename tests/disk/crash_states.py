@@ -7,7 +7,8 @@ what was written since; and of each directory, which changes of names are durabl
   was written later, or to a file whose sync had begun but not ended, may be lost.
 - Of the unsynced writes and truncations of one file, in the order in which they were made, a power
   cut leaves any of: all; none; the first few, the last of these cut at any byte; or any subset of
-  their blocks (the kernel writes pages back in the order that it likes). A block that is missing
+  their blocks: sectors where they write over what was there, pages where they make the file longer
+  (the kernel writes pages back in the order that it likes). A block that is missing
   before one that is there reads as it was, or as zeros where the file had not been so long. The
   file is then as long as the last block that is there, or as long as it was to become.
 - Names (created, renamed, removed) change in the order of the file system's journal: a power cut
@@ -26,8 +27,10 @@ import struct
 
 START, OPEN, WRITE, TRUNCATE, SYNC_BEGIN, SYNC_END, RENAME, UNLINK, MKDIR, SEND = range(1, 11)
 LINE = struct.Struct("<IIQII")
-# The kernel's page, and a disk's sector: an unsynced write is lost or kept in pieces of one of them.
-BLOCKS = (512, 4096)
+# What is written over is lost or kept in the sectors of the disk; what is added, in the pages of the
+# kernel: a file grows in the journal only when a page of it has been written.
+SECTOR_BYTES = 512
+PAGE_BYTES = 4096
 # How the unsynced part of one file fares.
 FATES = ("kept", "lost", "cut", "scattered")
 
@@ -104,8 +107,8 @@ def apply(content, change):
 
 def scatter(content, pending, chooser):
     """Any subset of the blocks that the pending writes touch."""
-    block = chooser.choice(BLOCKS)
     kept = chooser.choice((0.2, 0.5, 0.8))
+    old_length = len(content)
     fates = {}
     whole = bytearray(content)
     for offset, data in pending:
@@ -116,9 +119,12 @@ def scatter(content, pending, chooser):
             continue
         at = offset
         while at < offset + len(data):
+            block = SECTOR_BYTES if at < old_length else PAGE_BYTES
             number = at // block
             end = min(offset + len(data), (number + 1) * block)
-            if fates.setdefault(number, chooser.random() < kept):
+            if at < old_length:
+                end = min(end, old_length)
+            if fates.setdefault((block, number), chooser.random() < kept):
                 apply(content, (at, data[at - offset:end - offset]))
             at = end
     if chooser.random() < 0.5:

@@ -10,6 +10,7 @@ import concurrent.futures
 import os
 import pathlib
 import random
+import re
 import shutil
 import socket
 import struct
@@ -196,6 +197,14 @@ def try_point(recording, seed, **options):
         shutil.rmtree(directory)
 
 
+def is_known_limit(complaints, words):
+    """RocksDB takes a manifest whose last write is cut short, but not one that has a hole in it, which
+    needs a write over the border of two pages of which only the second came to the disk. Then the
+    store is refused, unchanged (docs/testing.md)."""
+    return (len(complaints) == 1 and "Corruption" in complaints[0] and "MANIFEST" in complaints[0]
+            and re.search(r"MANIFEST-[0-9]+: scattered", words) is not None)
+
+
 def start_anew(server, known):
     """Nothing was acknowledged, so there need be nothing; but the server must start."""
     try:
@@ -228,7 +237,9 @@ class Cuts:
             seeds = [SEED * 100000 + number for number in range(self.n_points)]
             for seed, (complaints, n, words) in zip(seeds, pool.map(
                     lambda seed: try_point(self.recording, seed), seeds)):
-                if complaints:
+                if is_known_limit(complaints, words):
+                    print(f"state {seed}: refused, a manifest with a hole", flush=True)
+                elif complaints:
                     failures.append(f"state {seed}, after line {n} ({words}): {complaints}")
         self.assertEqual(failures, [], "\n".join(failures))
 
