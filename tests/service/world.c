@@ -138,7 +138,7 @@ static struct store *corrupt_open(struct world *world, struct store *wrapped)
 
 void world_open(struct world *world)
 {
-    *world = (struct world){.script = {"", "", ""}};
+    *world = (struct world){.script = {.loads = "", .commits = "", .foreign = ""}};
     world->clock = (struct base_clock){virtual_real_us, virtual_mono_ns, world};
     world->kinds.n_kinds = 2;
     world->kinds.kinds[0] =
