@@ -127,7 +127,8 @@ class Grpc:
         self.messages = balance_service_pb2
         self.transaction = transaction_pb2
         self.channel_address = address
-        self.channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
+        self.channel = grpc.insecure_channel(address, options=[
+            ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)])
 
     def method(self, name):
         """The method as raw bytes come back: answers are compared byte for byte."""

@@ -15,6 +15,7 @@ from server import Grpc, Server
 CRASHES = int(os.environ.get("ZANDAKA_CRASHES", "20"))
 SEED = int(os.environ.get("ZANDAKA_SEED", time.time_ns() % 10**9))
 CALLERS = 8
+PATIENCE_S = 120
 ACCOUNTS = 20
 # Old transactions are sent again, some with other content, so that replays and refusals of reuse
 # cross the crashes too.
@@ -34,6 +35,7 @@ class Caller(threading.Thread):
         self.answers = {}  # transaction id -> the raw record that was answered
         self.requests = {}  # transaction id -> (verb, account, amount) that was first sent
         self.complaints = []
+        self.n_answers = 0
 
     def run(self):
         self.grpc = Grpc(self.address)
@@ -68,6 +70,7 @@ class Caller(threading.Thread):
         while not self.stopping.is_set():
             try:
                 answer, _ = self.send(transaction_id, verb, account, amount)
+                self.n_answers += 1
             except self.grpc.grpc.RpcError as error:
                 if error.code() == self.grpc.grpc.StatusCode.FAILED_PRECONDITION:
                     self.refuse(transaction_id, error)
@@ -77,7 +80,9 @@ class Caller(threading.Thread):
                                         self.grpc.grpc.StatusCode.CANCELLED):
                     self.complaints.append(f"{transaction_id}: {error.code()} {error.details()}")
                     return
-                time.sleep(0.02)
+                # A channel waits longer and longer before it connects again; a new one does not.
+                time.sleep(0.05)
+                self.grpc.reconnect()
                 continue
             if self.answers.setdefault(transaction_id, answer) != answer:
                 self.complaints.append(f"{transaction_id}: the answer changed")
@@ -103,6 +108,17 @@ class Caller(threading.Thread):
                 self.complaints.append(f"{transaction_id}: other content got {info.reason}")
 
 
+def wait_for_answers(callers, more):
+    """Until so many more requests were answered: the plug is pulled in the middle of work, however
+    fast the machine is."""
+    wanted = sum(caller.n_answers for caller in callers) + more
+    deadline = time.monotonic() + PATIENCE_S
+    while sum(caller.n_answers for caller in callers) < wanted:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"fewer than {more} answers within {PATIENCE_S} s")
+        time.sleep(0.002)
+
+
 class Crash(unittest.TestCase):
     def test_nothing_is_lost_doubled_or_changed_when_the_plug_is_pulled(self):
         print(f"seed {SEED}, {CRASHES} crashes", flush=True)
@@ -113,11 +129,10 @@ class Crash(unittest.TestCase):
             for caller in callers:
                 caller.start()
             for _ in range(CRASHES):
-                # When the plug is pulled is chance; no outcome hangs on how long this is.
-                time.sleep(chooser.uniform(0.05, 0.6))
+                wait_for_answers(callers, chooser.randint(20, 400))
                 server.kill()
                 server.start(server.address)
-            time.sleep(0.5)
+            wait_for_answers(callers, 100)
             stop.set()
             for caller in callers:
                 caller.join()
