@@ -34,6 +34,9 @@
 #define BASE_METADATA_KEY_MAX_BYTES 64
 #define BASE_METADATA_VALUE_MAX_BYTES 256
 #define BASE_METADATA_TOTAL_MAX_BYTES 1024
+/* Bytes of a caller's name: it stands in every log line about the caller, and beside its records.
+ */
+#define BASE_CALLER_MAX_BYTES 64
 /* Commands of one Submit: as many as a batch takes, so that a Submit is one durable commit. */
 #define BASE_SUBMIT_MAX 1024
 /* Accounts of one BatchGetBalances. */

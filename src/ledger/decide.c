@@ -174,11 +174,12 @@ static void move(struct ledger_facts *facts, const struct record_transaction *tr
 }
 
 static void apply(struct ledger_facts *facts, struct ledger_attempt *attempt,
-                  struct ledger_transaction *fact)
+                  struct base_text caller, struct ledger_transaction *fact)
 {
     struct record_transaction *transaction = &attempt->transaction;
     transaction->create_time_us = time_of(attempt);
     fact->record = record_encode(facts->arena, transaction);
+    fact->caller = caller;
     fact->presence = LEDGER_NEW;
     fact->first_entry = facts->n_entries;
     fact->n_entries = transaction->n_legs;
@@ -208,7 +209,7 @@ bool ledger_decide(struct ledger_facts *facts, const struct ledger_command *comm
         *ret_outcome = (struct ledger_outcome){.result = LEDGER_REFUSED, .refusal = refusal};
         return true;
     }
-    apply(facts, &attempt, fact);
+    apply(facts, &attempt, command->caller, fact);
     *ret_outcome = (struct ledger_outcome){.result = LEDGER_APPLIED, .record = fact->record};
     return true;
 }

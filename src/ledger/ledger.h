@@ -60,6 +60,9 @@ struct ledger_command {
     struct base_text description;
     size_t n_metadata;
     const struct record_label *metadata;
+    /* Who asks, for audit: a name of 1 to BASE_CALLER_MAX_BYTES bytes; empty: not known. It is no
+     * content and no part of the record, and no decision looks at it. */
+    struct base_text caller;
 };
 
 /* --- the working set --- */
@@ -108,6 +111,7 @@ struct ledger_transaction {
     struct base_text transaction_id;
     enum ledger_presence presence;
     struct base_bytes record; /* the encoded record, when there is one */
+    struct base_text caller;  /* of a new one: who asked for it; kept beside the record */
     size_t first_entry;       /* of a new one: its entries are entries[first_entry] and on */
     size_t n_entries;
 };

@@ -27,6 +27,13 @@ enum store_fault store_read_transaction(struct store *store, struct base_text tr
     return store->backend->read_transaction(store, transaction_id, arena, ret_found, ret_record);
 }
 
+enum store_fault store_read_caller(struct store *store, struct base_text transaction_id,
+                                   struct base_arena *arena, bool *ret_found,
+                                   struct base_text *ret_caller)
+{
+    return store->backend->read_caller(store, transaction_id, arena, ret_found, ret_caller);
+}
+
 enum store_fault store_read_accounts(struct store *store, size_t n,
                                      const struct base_text *account_ids, struct base_arena *arena,
                                      struct ledger_account *ret_accounts)

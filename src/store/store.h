@@ -9,7 +9,7 @@
  *   2. A commit whose facts are no longer true (an id recorded, an account changed since the load)
  *      writes nothing and says STORE_CONFLICT.
  *   3. Reads and loads see only what is durable, and each read sees one moment.
- *   4. The record is kept and given back byte for byte.
+ *   4. The record is kept and given back byte for byte, and beside it who asked for it.
  *   5. A read error is an error, never an absence and never a wrong balance.
  *
  * load and commit are called by one thread, in turn: each load is followed by one commit of the
@@ -57,6 +57,12 @@ enum store_fault store_read_transaction(struct store *store, struct base_text tr
                                         struct base_arena *arena, bool *ret_found,
                                         struct base_bytes *ret_record) BASE_MUST_USE;
 
+/* Who first succeeded under an id: the name that its command carried, in the arena; empty: nobody
+ * was named. For an operator, never for an answer. *ret_found false: nothing is recorded. */
+enum store_fault store_read_caller(struct store *store, struct base_text transaction_id,
+                                   struct base_arena *arena, bool *ret_found,
+                                   struct base_text *ret_caller) BASE_MUST_USE;
+
 /* The rows of `n` accounts (1 to BASE_BATCH_GET_MAX, repeats allowed), in the order asked, into
  * ret_accounts[n]; one never seen is all zeros. Memory from the arena. */
 enum store_fault store_read_accounts(struct store *store, size_t n,
@@ -95,7 +101,7 @@ enum store_fault store_read_entries(struct store *store, const struct store_entr
 /* --- whole-store reads, for verify and for moving house --- */
 
 enum store_table {
-    STORE_TABLE_JOURNAL,  /* by position: record, position */
+    STORE_TABLE_JOURNAL,  /* by position: record, caller, position */
     STORE_TABLE_IDS,      /* by transaction id: transaction_id, position */
     STORE_TABLE_ACCOUNTS, /* by account id: account */
     STORE_TABLE_ENTRIES   /* by account id, then sequence descending: entry, position */
@@ -106,6 +112,7 @@ struct store_row {
     uint64_t position; /* of the transaction in the journal */
     struct base_text transaction_id;
     struct base_bytes record;
+    struct base_text caller; /* who asked for it; empty: not known */
     struct ledger_account account;
     struct ledger_entry entry;
 };
@@ -144,6 +151,9 @@ struct store_backend {
     enum store_fault (*read_transaction)(struct store *store, struct base_text transaction_id,
                                          struct base_arena *arena, bool *ret_found,
                                          struct base_bytes *ret_record);
+    enum store_fault (*read_caller)(struct store *store, struct base_text transaction_id,
+                                    struct base_arena *arena, bool *ret_found,
+                                    struct base_text *ret_caller);
     enum store_fault (*read_accounts)(struct store *store, size_t n,
                                       const struct base_text *account_ids, struct base_arena *arena,
                                       struct ledger_account *ret_accounts);

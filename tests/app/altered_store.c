@@ -161,6 +161,14 @@ static void altered_abandon(struct store *base, const struct ledger_facts *facts
     store_abandon(((struct altered_store *)base)->wrapped, facts);
 }
 
+static enum store_fault altered_read_caller(struct store *base, struct base_text transaction_id,
+                                            struct base_arena *arena, bool *ret_found,
+                                            struct base_text *ret_caller)
+{
+    return store_read_caller(((struct altered_store *)base)->wrapped, transaction_id, arena,
+                             ret_found, ret_caller);
+}
+
 static enum store_fault altered_read_accounts(struct store *base, size_t n,
                                               const struct base_text *account_ids,
                                               struct base_arena *arena,
@@ -196,6 +204,7 @@ struct store *altered_store_open(struct store *wrapped, const struct alteration 
         .commit = altered_commit,
         .abandon = altered_abandon,
         .read_transaction = altered_read_transaction,
+        .read_caller = altered_read_caller,
         .read_accounts = altered_read_accounts,
         .read_entries = altered_read_entries,
         .read_journal = altered_read_journal,

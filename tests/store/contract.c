@@ -128,6 +128,7 @@ static struct store_row copy_row(struct contract *contract, enum store_table tab
     switch (table) {
     case STORE_TABLE_JOURNAL:
         copy.record = base_arena_bytes(arena, row->record);
+        copy.caller = base_arena_text(arena, row->caller);
         break;
     case STORE_TABLE_IDS:
         copy.transaction_id = base_arena_text(arena, row->transaction_id);
@@ -283,6 +284,7 @@ void contract_assert_same_store(struct contract *contract, struct store *a, stru
             assert_same_record_at(contract, a, row->position, b, other->position);
             if (table == STORE_TABLE_JOURNAL) {
                 assert_bytes_equal(row->record, other->record);
+                assert_text_equal(row->caller, other->caller);
             } else if (table == STORE_TABLE_IDS) {
                 assert_text_equal(row->transaction_id, other->transaction_id);
             } else {

@@ -329,6 +329,55 @@ static void the_largest_records_come_back_byte_for_byte(void **state)
     batch_close(batch);
 }
 
+static void assert_caller(struct contract *contract, const char *transaction_id, const char *caller)
+{
+    bool found = false;
+    struct base_text kept;
+    assert_int_equal(store_read_caller(contract->store, base_text_of(transaction_id),
+                                       &contract->arena, &found, &kept),
+                     STORE_OK);
+    assert_int_equal(found, caller != NULL);
+    if (caller != NULL) {
+        assert_text_equal(kept, base_text_of(caller));
+    }
+}
+
+/* Who asked is kept beside the record: the record is the same bytes whoever it was, and a repeat by
+ * another changes nothing. */
+static void who_first_succeeded_stays_beside_the_record(void **state)
+{
+    struct contract *contract = *state;
+    char longest[BASE_CALLER_MAX_BYTES + 1] = {0};
+    memset(longest, 'z', BASE_CALLER_MAX_BYTES);
+    static const char *const lines[] = {"add t1 alice points=5", "cancel t2",
+                                        "add t3 alice points=1", "add t4 alice points=9"};
+    const char *const callers[] = {"campaign", longest, "", "campaign"};
+    struct batch *batch = batch_open(contract->kinds);
+    struct batch *again = batch_open(contract->kinds);
+    for (size_t i = 0; i < 4; i++) {
+        batch_add_line(batch, lines[i]);
+        batch->commands[i].caller = base_text_of(callers[i]);
+        batch_add_line(again, lines[i]);
+        again->commands[i].caller = BASE_TEXT("another");
+    }
+    assert_int_equal(batch_run(batch, contract->store, contract->now_us), STORE_OK);
+    assert_int_equal(batch_run(again, contract->store, contract->now_us + 1), STORE_OK);
+    struct contract_table journal =
+        contract_read_table(contract, contract->store, STORE_TABLE_JOURNAL);
+    assert_int_equal(journal.n_rows, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(again->outcomes[i].result, LEDGER_REPLAYED);
+        assert_bytes_equal(again->outcomes[i].record, batch->outcomes[i].record);
+        assert_bytes_equal(journal.rows[i].record, batch->outcomes[i].record);
+        assert_text_equal(journal.rows[i].caller, base_text_of(callers[i]));
+        char id[] = {'t', (char)('1' + i), '\0'};
+        assert_caller(contract, id, callers[i]);
+    }
+    assert_caller(contract, "t5", NULL);
+    batch_close(again);
+    batch_close(batch);
+}
+
 static void the_journal_keeps_the_order_of_the_decisions(void **state)
 {
     struct contract *contract = *state;
@@ -439,6 +488,7 @@ struct contract_tests contract_commits(void)
         CONTRACT_TEST(every_account_that_changed_is_written),
         CONTRACT_TEST(every_fact_of_a_batch_is_looked_at),
         CONTRACT_TEST_WIDE(the_largest_records_come_back_byte_for_byte),
+        CONTRACT_TEST(who_first_succeeded_stays_beside_the_record),
         CONTRACT_TEST(the_journal_keeps_the_order_of_the_decisions),
         CONTRACT_TEST(ids_are_compared_byte_by_byte),
         CONTRACT_TEST_WIDE(a_full_batch_of_the_largest_transactions_is_one_commit),

@@ -34,6 +34,9 @@ static void add_random_command(struct batch *batch, struct random *random)
         .transaction_id = base_arena_print(arena, "t%d", (int)draw(random, N_IDS)),
         .operation = (enum record_operation)(RECORD_OPERATION_ADD + draw(random, 2)),
     };
+    if (draw(random, 3) == 0) {
+        command.caller = base_arena_print(arena, "caller-%d", (int)draw(random, 5));
+    }
     if (draw(random, 12) == 0) {
         command.operation = RECORD_OPERATION_CANCEL;
         batch_add(batch, &command);

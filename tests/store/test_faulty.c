@@ -107,6 +107,10 @@ static enum store_fault read_number(struct store *store, int number, struct base
         return store_read_entries(store, &query, arena, &page);
     case 3:
         return store_read_journal(store, 1, arena, &found, &record);
+    case 4: {
+        struct base_text caller;
+        return store_read_caller(store, BASE_TEXT("t1"), arena, &found, &caller);
+    }
     default: {
         struct store_row row;
         struct store_cursor *cursor = store_cursor_open(store, STORE_TABLE_JOURNAL);
@@ -126,7 +130,7 @@ static void every_read_can_fail_and_then_work_again(void **state)
     } rows[] = {{STORE_FAULTY_UNAVAILABLE, STORE_UNAVAILABLE},
                 {STORE_FAULTY_CORRUPT, STORE_CORRUPT},
                 {STORE_FAULTY_NONE, STORE_OK}};
-    for (int number = 0; number < 5; number++) {
+    for (int number = 0; number < 6; number++) {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
             struct script script = {.n_events = 1, .events = {{STORE_FAULTY_READ, rows[i].event}}};
             struct base_arena arena = BASE_ARENA_EMPTY;

@@ -117,6 +117,39 @@ static void an_entry_comes_back_and_its_pieces_do_not(void **state)
     base_writer_release(&row);
 }
 
+static void a_journal_row_comes_back_and_its_pieces_do_not(void **state)
+{
+    (void)state;
+    char longest[BASE_CALLER_MAX_BYTES + 1];
+    memset(longest, 'z', sizeof longest);
+    const struct base_text callers[] = {
+        {"", 0}, BASE_TEXT("campaign"), {longest, BASE_CALLER_MAX_BYTES}};
+    struct base_bytes record = base_bytes_of(BASE_TEXT("record"));
+    for (size_t i = 0; i < sizeof callers / sizeof callers[0]; i++) {
+        struct base_writer row = {NULL, 0, 0};
+        store_rocksdb_write_recorded(&row, callers[i], record);
+        struct base_text caller;
+        struct base_bytes back;
+        assert_true(store_rocksdb_read_recorded(base_writer_bytes(&row), &caller, &back));
+        assert_true(base_text_equal(caller, callers[i]) && base_bytes_equal(back, record));
+        for (size_t length = 0; length <= row.length - record.length; length++) {
+            assert_false(store_rocksdb_read_recorded((struct base_bytes){row.bytes, length},
+                                                     &caller, &back));
+        }
+        base_writer_release(&row);
+    }
+    static const uint8_t unprintable[] = {2, 'a', '\n', 'r'};
+    uint8_t too_long[1 + BASE_CALLER_MAX_BYTES + 1 + 1];
+    memset(too_long, 'a', sizeof too_long);
+    too_long[0] = BASE_CALLER_MAX_BYTES + 1;
+    struct base_text caller;
+    struct base_bytes back;
+    assert_false(store_rocksdb_read_recorded((struct base_bytes){unprintable, sizeof unprintable},
+                                             &caller, &back));
+    assert_false(store_rocksdb_read_recorded((struct base_bytes){too_long, sizeof too_long},
+                                             &caller, &back));
+}
+
 static void entry_keys_stand_newest_first_under_their_account(void **state)
 {
     (void)state;
@@ -222,6 +255,7 @@ int main(void)
         cmocka_unit_test(an_account_comes_back),
         cmocka_unit_test(a_malformed_account_is_refused),
         cmocka_unit_test(an_entry_comes_back_and_its_pieces_do_not),
+        cmocka_unit_test(a_journal_row_comes_back_and_its_pieces_do_not),
         cmocka_unit_test(entry_keys_stand_newest_first_under_their_account),
         cmocka_unit_test(the_cache_keeps_the_last_row_or_none),
         cmocka_unit_test(the_cache_keeps_what_is_used),

@@ -91,6 +91,17 @@ static enum store_fault faulty_read_transaction(struct store *base, struct base_
                                                       ret_found, ret_record);
 }
 
+static enum store_fault faulty_read_caller(struct store *base, struct base_text transaction_id,
+                                           struct base_arena *arena, bool *ret_found,
+                                           struct base_text *ret_caller)
+{
+    struct faulty_store *store = (struct faulty_store *)base;
+    enum store_fault fault = fault_before(store, STORE_FAULTY_READ);
+    return fault != STORE_OK
+               ? fault
+               : store_read_caller(store->wrapped, transaction_id, arena, ret_found, ret_caller);
+}
+
 static enum store_fault faulty_read_accounts(struct store *base, size_t n,
                                              const struct base_text *account_ids,
                                              struct base_arena *arena,
@@ -175,6 +186,7 @@ struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choos
         .commit = faulty_commit,
         .abandon = faulty_abandon,
         .read_transaction = faulty_read_transaction,
+        .read_caller = faulty_read_caller,
         .read_accounts = faulty_read_accounts,
         .read_entries = faulty_read_entries,
         .read_journal = faulty_read_journal,

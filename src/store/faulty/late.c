@@ -19,6 +19,7 @@ static struct ledger_transaction *transaction_copy(struct base_arena *arena,
     *copy = *transaction;
     copy->transaction_id = base_arena_text(arena, transaction->transaction_id);
     copy->record = base_arena_bytes(arena, transaction->record);
+    copy->caller = base_arena_text(arena, transaction->caller);
     return copy;
 }
 

@@ -134,6 +134,7 @@ enum store_fault memory_cursor_next(struct store_cursor *base, bool *ret_found,
             row.position = transaction->position;
             row.transaction_id = transaction->transaction_id;
             row.record = transaction->record;
+            row.caller = transaction->caller;
         }
     }
     if (found) {

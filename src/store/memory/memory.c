@@ -108,6 +108,7 @@ static uint64_t record_transaction(struct memory_store *store,
     *transaction = (struct memory_transaction){
         .transaction_id = base_arena_text(&store->arena, recorded->transaction_id),
         .record = base_arena_bytes(&store->arena, recorded->record),
+        .caller = base_arena_text(&store->arena, recorded->caller),
         .position = store->n_journal + 1,
     };
     store->journal[store->n_journal++] = transaction;
@@ -199,6 +200,21 @@ static enum store_fault memory_read_transaction(struct store *base, struct base_
     memory_unlock(store);
     if (found != NULL) {
         *ret_record = base_arena_bytes(arena, found->record);
+    }
+    *ret_found = found != NULL;
+    return STORE_OK;
+}
+
+static enum store_fault memory_read_caller(struct store *base, struct base_text transaction_id,
+                                           struct base_arena *arena, bool *ret_found,
+                                           struct base_text *ret_caller)
+{
+    struct memory_store *store = (struct memory_store *)base;
+    memory_lock_shared(store);
+    const struct memory_transaction *found = memory_index_find(&store->ids, transaction_id);
+    memory_unlock(store);
+    if (found != NULL) {
+        *ret_caller = base_arena_text(arena, found->caller);
     }
     *ret_found = found != NULL;
     return STORE_OK;
@@ -331,6 +347,7 @@ struct store *store_memory_open(const struct ledger_kinds *kinds)
         .commit = memory_commit,
         .abandon = memory_abandon,
         .read_transaction = memory_read_transaction,
+        .read_caller = memory_read_caller,
         .read_accounts = memory_read_accounts,
         .read_entries = memory_read_entries,
         .read_journal = memory_read_journal,

@@ -129,8 +129,8 @@ static bool decode_row(struct rocksdb_cursor *cursor, struct base_bytes key,
 {
     switch (cursor->table) {
     case STORE_TABLE_JOURNAL:
-        ret_row->record = value;
-        return store_rocksdb_read_position(key, &ret_row->position);
+        return store_rocksdb_read_position(key, &ret_row->position) &&
+               store_rocksdb_read_recorded(value, &ret_row->caller, &ret_row->record);
     case STORE_TABLE_IDS:
         ret_row->transaction_id = base_text_from(key);
         return store_rocksdb_id_is_sound(ret_row->transaction_id) &&

@@ -156,7 +156,8 @@ enum store_fault store_rocksdb_get_many(struct store_rocksdb *store,
                                         enum store_rocksdb_family family, size_t n,
                                         const struct base_bytes *keys, struct base_arena *arena,
                                         struct base_bytes *ret_values) BASE_MUST_USE;
-/* The records at `n` positions, in order and each once; one that is missing is STORE_CORRUPT. */
+/* The records at `n` positions, in order and each once; one that is missing or malformed is
+ * STORE_CORRUPT. */
 enum store_fault store_rocksdb_get_records(struct store_rocksdb *store,
                                            const rocksdb_readoptions_t *read_options, size_t n,
                                            const uint64_t *positions, struct base_arena *arena,
@@ -173,6 +174,9 @@ enum store_fault store_rocksdb_read_transaction(struct store *store,
                                                 struct base_text transaction_id,
                                                 struct base_arena *arena, bool *ret_found,
                                                 struct base_bytes *ret_record);
+enum store_fault store_rocksdb_read_caller(struct store *store, struct base_text transaction_id,
+                                           struct base_arena *arena, bool *ret_found,
+                                           struct base_text *ret_caller);
 enum store_fault store_rocksdb_read_accounts(struct store *store, size_t n,
                                              const struct base_text *account_ids,
                                              struct base_arena *arena,

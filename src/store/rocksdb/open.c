@@ -240,6 +240,7 @@ static const struct store_backend backend = {
     .commit = store_rocksdb_commit,
     .abandon = store_rocksdb_abandon,
     .read_transaction = store_rocksdb_read_transaction,
+    .read_caller = store_rocksdb_read_caller,
     .read_accounts = store_rocksdb_read_accounts,
     .read_entries = store_rocksdb_read_entries,
     .read_journal = store_rocksdb_read_journal,

@@ -121,28 +121,79 @@ enum store_fault store_rocksdb_get_records(struct store_rocksdb *store,
         if (ret_records[i].bytes == NULL) {
             return position_fault("is missing", positions[i]);
         }
+        struct base_text caller;
+        if (!store_rocksdb_read_recorded(ret_records[i], &caller, &ret_records[i])) {
+            return position_fault("makes no sense", positions[i]);
+        }
     }
     return fault;
 }
 
 /* --- transactions --- */
 
+/* A row of the journal. */
+struct recorded {
+    bool found;
+    struct base_text caller;
+    struct base_bytes record;
+};
+
+static enum store_fault read_position(struct store_rocksdb *store, uint64_t position,
+                                      struct base_arena *arena, struct recorded *ret_recorded)
+{
+    uint8_t key[STORE_ROCKSDB_POSITION_BYTES];
+    store_rocksdb_position_key(position, key);
+    struct base_bytes value;
+    enum store_fault fault = store_rocksdb_get(store, STORE_ROCKSDB_JOURNAL,
+                                               (struct base_bytes){key, sizeof key}, arena, &value);
+    if (fault != STORE_OK) {
+        return fault;
+    }
+    struct recorded recorded = {.found = value.bytes != NULL};
+    if (recorded.found && !store_rocksdb_read_recorded(value, &recorded.caller, &recorded.record)) {
+        return position_fault("makes no sense", position);
+    }
+    *ret_recorded = recorded;
+    return STORE_OK;
+}
+
+static enum store_fault read_id(struct store_rocksdb *store, struct base_text transaction_id,
+                                struct base_arena *arena, struct recorded *ret_recorded)
+{
+    struct base_bytes value;
+    enum store_fault fault =
+        store_rocksdb_get(store, STORE_ROCKSDB_IDS, base_bytes_of(transaction_id), arena, &value);
+    if (fault != STORE_OK) {
+        return fault;
+    }
+    if (value.bytes == NULL) {
+        *ret_recorded = (struct recorded){0};
+        return STORE_OK;
+    }
+    uint64_t position;
+    if (!store_rocksdb_read_position(value, &position)) {
+        return store_rocksdb_row_fault("a transaction id", transaction_id);
+    }
+    /* Written together with the id and never changed, so that no snapshot is needed. */
+    fault = read_position(store, position, arena, ret_recorded);
+    if (fault == STORE_OK && !ret_recorded->found) {
+        return position_fault("is missing", position);
+    }
+    return fault;
+}
+
 enum store_fault store_rocksdb_read_journal(struct store *base, uint64_t position,
                                             struct base_arena *arena, bool *ret_found,
                                             struct base_bytes *ret_record)
 {
-    uint8_t key[STORE_ROCKSDB_POSITION_BYTES];
-    store_rocksdb_position_key(position, key);
-    struct base_bytes record;
-    enum store_fault fault =
-        store_rocksdb_get(store_rocksdb_of(base), STORE_ROCKSDB_JOURNAL,
-                          (struct base_bytes){key, sizeof key}, arena, &record);
+    struct recorded recorded;
+    enum store_fault fault = read_position(store_rocksdb_of(base), position, arena, &recorded);
     if (fault != STORE_OK) {
         return fault;
     }
-    *ret_found = record.bytes != NULL;
-    if (record.bytes != NULL) {
-        *ret_record = record;
+    *ret_found = recorded.found;
+    if (recorded.found) {
+        *ret_record = recorded.record;
     }
     return STORE_OK;
 }
@@ -151,29 +202,31 @@ enum store_fault store_rocksdb_read_transaction(struct store *base, struct base_
                                                 struct base_arena *arena, bool *ret_found,
                                                 struct base_bytes *ret_record)
 {
-    struct store_rocksdb *store = store_rocksdb_of(base);
-    struct base_bytes value;
-    enum store_fault fault =
-        store_rocksdb_get(store, STORE_ROCKSDB_IDS, base_bytes_of(transaction_id), arena, &value);
+    struct recorded recorded;
+    enum store_fault fault = read_id(store_rocksdb_of(base), transaction_id, arena, &recorded);
     if (fault != STORE_OK) {
         return fault;
     }
-    if (value.bytes == NULL) {
-        *ret_found = false;
-        return STORE_OK;
+    *ret_found = recorded.found;
+    if (recorded.found) {
+        *ret_record = recorded.record;
     }
-    uint64_t position;
-    if (!store_rocksdb_read_position(value, &position)) {
-        return store_rocksdb_row_fault("a transaction id", transaction_id);
-    }
-    /* Written together with the id and never changed, so that no snapshot is needed. */
-    struct base_bytes record;
-    fault = store_rocksdb_get_records(store, store->read_options, 1, &position, arena, &record);
+    return STORE_OK;
+}
+
+enum store_fault store_rocksdb_read_caller(struct store *base, struct base_text transaction_id,
+                                           struct base_arena *arena, bool *ret_found,
+                                           struct base_text *ret_caller)
+{
+    struct recorded recorded;
+    enum store_fault fault = read_id(store_rocksdb_of(base), transaction_id, arena, &recorded);
     if (fault != STORE_OK) {
         return fault;
     }
-    *ret_found = true;
-    *ret_record = record;
+    *ret_found = recorded.found;
+    if (recorded.found) {
+        *ret_caller = recorded.caller;
+    }
     return STORE_OK;
 }
 

@@ -51,6 +51,15 @@ void store_rocksdb_write_kind(struct base_writer *writer, int stored_number)
     base_write_u8(writer, KIND_NOT_EXPIRING);
 }
 
+void store_rocksdb_write_recorded(struct base_writer *writer, struct base_text caller,
+                                  struct base_bytes record)
+{
+    base_assert(caller.length <= BASE_CALLER_MAX_BYTES);
+    base_write_varint(writer, caller.length);
+    base_write_bytes(writer, base_bytes_of(caller));
+    base_write_bytes(writer, record);
+}
+
 void store_rocksdb_write_account(struct base_writer *writer,
                                  const struct store_rocksdb_kind_map *map,
                                  const struct ledger_account *account)
@@ -145,6 +154,23 @@ bool store_rocksdb_read_position(struct base_bytes key, uint64_t *ret_position)
         return false;
     }
     *ret_position = position;
+    return true;
+}
+
+bool store_rocksdb_read_recorded(struct base_bytes value, struct base_text *ret_caller,
+                                 struct base_bytes *ret_record)
+{
+    struct base_reader reader = base_reader_of(value);
+    uint64_t length = base_read_varint(&reader);
+    if (reader.failed || length > BASE_CALLER_MAX_BYTES) {
+        return false;
+    }
+    struct base_text caller = base_text_from(base_read_bytes(&reader, (size_t)length));
+    if (reader.failed || !base_text_is_printable_ascii(caller) || reader.at == reader.end) {
+        return false;
+    }
+    *ret_caller = caller;
+    *ret_record = (struct base_bytes){reader.at, (size_t)(reader.end - reader.at)};
     return true;
 }
 

@@ -1,11 +1,12 @@
 /*
- * The rows of the embedded store as bytes, format version 1. Numbers are varints (signed ones
+ * The rows of the embedded store as bytes, format version 2. Numbers are varints (signed ones
  * zigzag) but where order in the store matters: there they are eight bytes, big-endian.
  *
  *   family    key                                    value
  *   default   "format"                               format version
  *   default   "state"                                last batch, last position
- *   journal   position                               the record's bytes
+ *   journal   position                               length of the caller's name, the name, the
+ *                                                    record's bytes
  *   ids       transaction id                         position
  *   accounts  account id                             version, time, status, then for each kind with
  *                                                    a balance: stored number, available, held
@@ -28,7 +29,7 @@
 #include "ledger/ledger.h"
 
 /* What is written under "format". A store with another number is refused. */
-#define STORE_ROCKSDB_FORMAT 1
+#define STORE_ROCKSDB_FORMAT 2
 
 #define STORE_ROCKSDB_FORMAT_KEY BASE_TEXT("format")
 #define STORE_ROCKSDB_STATE_KEY BASE_TEXT("state")
@@ -61,6 +62,9 @@ size_t store_rocksdb_entry_key(struct base_text account_id, int64_t sequence,
 void store_rocksdb_write_format(struct base_writer *writer);
 void store_rocksdb_write_state(struct base_writer *writer, struct store_rocksdb_state state);
 void store_rocksdb_write_kind(struct base_writer *writer, int stored_number);
+/* `caller` empty: not known. */
+void store_rocksdb_write_recorded(struct base_writer *writer, struct base_text caller,
+                                  struct base_bytes record);
 void store_rocksdb_write_account(struct base_writer *writer,
                                  const struct store_rocksdb_kind_map *map,
                                  const struct ledger_account *account);
@@ -74,6 +78,9 @@ bool store_rocksdb_read_state(struct base_bytes value,
 bool store_rocksdb_read_kind(struct base_bytes value, int *ret_stored_number) BASE_MUST_USE;
 /* Also the value of an id's row. */
 bool store_rocksdb_read_position(struct base_bytes key, uint64_t *ret_position) BASE_MUST_USE;
+/* Both point into the value. Whether the record itself makes sense is not looked at. */
+bool store_rocksdb_read_recorded(struct base_bytes value, struct base_text *ret_caller,
+                                 struct base_bytes *ret_record) BASE_MUST_USE;
 /* All but the id, which is the key. The balances are in the arena. */
 bool store_rocksdb_read_account(struct base_bytes value, const struct store_rocksdb_kind_map *map,
                                 struct base_arena *arena,

@@ -315,12 +315,17 @@ char *store_rocksdb_write_synced(struct store_rocksdb *store, rocksdb_writebatch
 static void put_journal(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
                         const struct ledger_facts *facts)
 {
+    struct base_writer row = {NULL, 0, 0};
     for (size_t i = 0; i < facts->n_new; i++) {
+        const struct ledger_transaction *transaction = facts->new_transactions[i];
         uint8_t key[STORE_ROCKSDB_POSITION_BYTES];
         store_rocksdb_position_key(store->state.position + 1 + i, key);
+        row.length = 0;
+        store_rocksdb_write_recorded(&row, transaction->caller, transaction->record);
         put(store, batch, STORE_ROCKSDB_JOURNAL, (struct base_bytes){key, sizeof key},
-            facts->new_transactions[i]->record);
+            base_writer_bytes(&row));
     }
+    base_writer_release(&row);
 }
 
 static void put_ids(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
