@@ -4,6 +4,7 @@
  *
  *   main.c         the table of verbs
  *   config.c       flags over environment over file over defaults
+ *   ini_file.c     what all configuration files have in common
  *   serve_verb.c   the verbs serve and version
  *   serve.c        opens store, service, api and net, and connects them; signals
  *   open_files.c   how many connections the limit of open files leaves room for
