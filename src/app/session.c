@@ -79,7 +79,8 @@ static void take_cancellation(void *user, uint32_t stream)
     (void)stream;
 }
 
-static const struct wire_server_events session_events = {take_request, take_cancellation};
+static const struct wire_server_events session_events = {.request = take_request,
+                                                         .cancelled = take_cancellation};
 
 static void *session_opened(void *context, struct net_connection *connection)
 {

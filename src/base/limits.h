@@ -150,6 +150,11 @@
 #define BASE_FAVOURED_SILENCE_MS 100
 /* How often a loop looks whether it may read again. */
 #define BASE_PAUSED_WAIT_MS 5
+/* Streamed calls of one connection (a health watch, a reflection): each may keep as much waiting as
+ * a stream's window, so there are fewer than calls. */
+#define BASE_STREAMED_CALLS_MAX 100
+/* Bytes that wait on a stream to be sent, beyond which nothing more is written to it. */
+#define BASE_STREAM_UNSENT_MAX_BYTES 65536
 /* Bytes of a request's header list, as HTTP/2 counts them, and of an HTTP/1.1 head. */
 #define BASE_HEADERS_MAX_BYTES 16384
 /* HTTP/2 flow-control windows: of a stream, and of a connection. */

@@ -63,6 +63,11 @@ nghttp2_data_provider wire_http2_message_provider(struct wire_http2_message *mes
 /* Opens the message and fills it with a reply. gRPC's HTTP status is 200 for all that is gRPC. */
 void wire_http2_fill_grpc(struct wire_http2_message *message, const struct wire_reply *reply,
                           int http_status);
+/* The header fields of an answer whose messages and trailers follow on their own; and these. */
+void wire_http2_fill_grpc_headers(struct wire_http2_message *message, size_t n_headers,
+                                  const struct wire_header *headers);
+void wire_http2_fill_grpc_trailers(struct wire_http2_message *message,
+                                   const struct wire_reply *reply);
 /* `head`: the request's method was HEAD, whose answer tells of a body and has none. */
 void wire_http2_fill_http(struct wire_http2_message *message, const struct wire_reply *reply,
                           bool head);

@@ -39,15 +39,20 @@ static void add_grpc_error(struct wire_http2_message *message, const struct wire
     }
 }
 
-void wire_http2_fill_grpc(struct wire_http2_message *message, const struct wire_reply *reply,
-                          int http_status)
+static void add_grpc_head(struct wire_http2_message *message, int http_status)
 {
-    wire_http2_message_open(message, reply->n_headers + reply->n_trailers + REPLY_FIELDS_MAX);
     wire_http2_message_add(message, BASE_TEXT(":status"),
                            print_number(&message->arena, (size_t)http_status),
                            NGHTTP2_NV_FLAG_NONE);
     wire_http2_message_add(message, BASE_TEXT("content-type"), BASE_TEXT("application/grpc"),
                            NGHTTP2_NV_FLAG_NONE);
+}
+
+void wire_http2_fill_grpc(struct wire_http2_message *message, const struct wire_reply *reply,
+                          int http_status)
+{
+    wire_http2_message_open(message, reply->n_headers + reply->n_trailers + REPLY_FIELDS_MAX);
+    add_grpc_head(message, http_status);
     bool success = reply->grpc_status == BASE_CODE_OK;
     if (success) {
         wire_http2_message_add_headers(message, reply->n_headers, reply->headers);
@@ -64,6 +69,27 @@ void wire_http2_fill_grpc(struct wire_http2_message *message, const struct wire_
     } else {
         wire_http2_message_end_header(message);
     }
+}
+
+void wire_http2_fill_grpc_headers(struct wire_http2_message *message, size_t n_headers,
+                                  const struct wire_header *headers)
+{
+    wire_http2_message_open(message, n_headers + REPLY_FIELDS_MAX);
+    add_grpc_head(message, 200);
+    wire_http2_message_add_headers(message, n_headers, headers);
+    wire_http2_message_end_header(message);
+}
+
+void wire_http2_fill_grpc_trailers(struct wire_http2_message *message,
+                                   const struct wire_reply *reply)
+{
+    wire_http2_message_open(message, reply->n_trailers + REPLY_FIELDS_MAX);
+    add_grpc_status(message, reply->grpc_status);
+    if (reply->grpc_status != BASE_CODE_OK) {
+        add_grpc_error(message, reply);
+    }
+    wire_http2_message_add_headers(message, reply->n_trailers, reply->trailers);
+    wire_http2_message_end_header(message);
 }
 
 void wire_http2_fill_http(struct wire_http2_message *message, const struct wire_reply *reply,

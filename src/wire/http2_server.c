@@ -9,7 +9,7 @@
 
 /* --- what nghttp2 calls --- */
 
-static struct http2_stream *stream_find(struct http2_server *server, int32_t id)
+static struct http2_stream *stream_find(const struct http2_server *server, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(server->session, id);
 }
@@ -61,14 +61,20 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id,
                          const uint8_t *bytes, size_t length, void *user)
 {
-    (void)session;
     (void)flags;
     struct http2_server *server = user;
+    struct base_bytes piece = {bytes, length};
     struct http2_stream *stream = stream_find(server, stream_id);
-    if (stream != NULL && stream->stage == STREAM_RECEIVING) {
-        wire_http2_stream_data(server, stream, (struct base_bytes){bytes, length});
+    /* The connection's window opens with all that comes: no stream stands in another's way. So does
+     * the stream's, but that of a streamed call opens as its messages are taken. */
+    if (stream != NULL && stream->streamed != NULL && stream->stage == STREAM_WAITING) {
+        wire_http2_streamed_data(server, stream, piece);
+        return nghttp2_session_consume_connection(session, length);
     }
-    return 0;
+    if (stream != NULL && stream->stage == STREAM_RECEIVING) {
+        wire_http2_stream_data(server, stream, piece);
+    }
+    return nghttp2_session_consume(session, stream_id, length);
 }
 
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -165,6 +171,7 @@ static nghttp2_session *session_open(struct http2_server *server)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_closed);
+    nghttp2_option_set_no_auto_window_update(setup.option, 1);
     nghttp2_option_set_stream_reset_rate_limit(setup.option, BASE_RESETS_AT_ONCE_MAX,
                                                BASE_RESETS_PER_SECOND_MAX);
 
@@ -245,16 +252,69 @@ static bool http2_finished(const void *state)
            (server->ended || nghttp2_session_want_read(server->session) == 0);
 }
 
+/* The stream that waits for an answer, or NULL. */
+static struct http2_stream *find_waiting(const struct http2_server *server, uint32_t stream_id)
+{
+    struct http2_stream *stream =
+        stream_id > INT32_MAX ? NULL : stream_find(server, (int32_t)stream_id);
+    return stream != NULL && stream->stage == STREAM_WAITING ? stream : NULL;
+}
+
 static void http2_reply(void *state, uint32_t stream_id, const struct wire_reply *reply)
 {
     struct http2_server *server = state;
-    if (stream_id > INT32_MAX) {
+    struct http2_stream *stream = find_waiting(server, stream_id);
+    if (stream == NULL) {
         return;
     }
-    struct http2_stream *stream = stream_find(server, (int32_t)stream_id);
-    if (stream != NULL && stream->stage == STREAM_WAITING) {
-        server->n_waiting--;
+    server->n_waiting--;
+    if (stream->streamed != NULL) {
+        wire_http2_streamed_end(server, stream, reply);
+    } else {
         wire_http2_stream_answer(server, stream, reply, 200);
+    }
+}
+
+/* The same, if its call is streamed. */
+static struct http2_stream *find_streamed(const struct http2_server *server, uint32_t stream_id)
+{
+    struct http2_stream *stream = find_waiting(server, stream_id);
+    return stream != NULL && stream->streamed != NULL ? stream : NULL;
+}
+
+static void http2_next(void *state, uint32_t stream_id)
+{
+    struct http2_server *server = state;
+    struct http2_stream *stream = find_streamed(server, stream_id);
+    if (stream != NULL) {
+        stream->streamed->wants_message = true;
+        wire_http2_streamed_read(server, stream);
+    }
+}
+
+static bool http2_writable(const void *state, uint32_t stream_id)
+{
+    const struct http2_server *server = state;
+    struct http2_stream *stream = find_streamed(server, stream_id);
+    return stream == NULL || wire_http2_streamed_writable(stream);
+}
+
+static void http2_begin(void *state, uint32_t stream_id, size_t n_headers,
+                        const struct wire_header *headers)
+{
+    struct http2_server *server = state;
+    struct http2_stream *stream = find_streamed(server, stream_id);
+    if (stream != NULL) {
+        wire_http2_streamed_begin(server, stream, n_headers, headers);
+    }
+}
+
+static void http2_write(void *state, uint32_t stream_id, struct base_bytes message)
+{
+    struct http2_server *server = state;
+    struct http2_stream *stream = find_streamed(server, stream_id);
+    if (stream != NULL) {
+        wire_http2_streamed_write(server, stream, message);
     }
 }
 
@@ -329,6 +389,10 @@ const struct wire_protocol wire_http2 = {
     .send = http2_send,
     .finished = http2_finished,
     .reply = http2_reply,
+    .next = http2_next,
+    .writable = http2_writable,
+    .begin = http2_begin,
+    .write = http2_write,
     .shutdown_notice = http2_shutdown_notice,
     .drain = http2_drain,
     .held_bytes = http2_held_bytes,

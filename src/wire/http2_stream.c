@@ -6,7 +6,7 @@
 
 /* --- streams --- */
 
-static void stream_hold(struct http2_server *server, struct http2_stream *stream, size_t bytes)
+void wire_http2_stream_hold(struct http2_server *server, struct http2_stream *stream, size_t bytes)
 {
     server->held_bytes -= stream->held_bytes;
     server->held_bytes += bytes;
@@ -46,7 +46,7 @@ static void stream_end_receiving(struct http2_server *server, struct http2_strea
         stream->request = NULL;
     }
     base_writer_release(&stream->message.bytes);
-    stream_hold(server, stream, 0);
+    wire_http2_stream_hold(server, stream, 0);
     stream->stage = stage;
     server->n_receiving--;
 }
@@ -59,7 +59,7 @@ void wire_http2_stream_close(struct http2_server *server, struct http2_stream *s
     if (server->in_headers == stream) {
         server->in_headers = NULL;
     }
-    stream_hold(server, stream, 0);
+    wire_http2_stream_hold(server, stream, 0);
     if (stream->previous != NULL) {
         stream->previous->next = stream->next;
     } else {
@@ -67,6 +67,9 @@ void wire_http2_stream_close(struct http2_server *server, struct http2_stream *s
     }
     if (stream->next != NULL) {
         stream->next->previous = stream->previous;
+    }
+    if (stream->streamed != NULL) {
+        wire_http2_streamed_close(server, stream);
     }
     wire_http2_message_reset(&stream->reply);
     struct wire_http2_message reply = stream->reply;
@@ -86,7 +89,7 @@ void wire_http2_stream_answer(struct http2_server *server, struct http2_stream *
         wire_http2_fill_http(message, reply, stream->head);
     }
     stream->stage = STREAM_ANSWERED;
-    stream_hold(server, stream, base_arena_held(&message->arena));
+    wire_http2_stream_hold(server, stream, base_arena_held(&message->arena));
     nghttp2_data_provider provider = wire_http2_message_provider(message);
     int result = nghttp2_submit_response(server->session, stream->id, message->fields,
                                          message->n_header_fields,
@@ -101,18 +104,23 @@ struct refusal {
     const char *text;
 };
 
-static void stream_refuse(struct http2_server *server, struct http2_stream *stream,
-                          const struct refusal *refusal)
+static struct wire_reply refusal_reply(const struct refusal *refusal)
 {
     static const struct wire_header accept_identity = {
         {"grpc-accept-encoding", sizeof "grpc-accept-encoding" - 1},
         {"identity", sizeof "identity" - 1}};
-    stream_end_receiving(server, stream, STREAM_ANSWERED);
-    struct wire_reply reply = {.grpc_status = refusal->code,
+    return (struct wire_reply){.grpc_status = refusal->code,
                                .grpc_message = base_text_of(refusal->text),
                                .http_status = refusal->http_status,
                                .n_headers = refusal->code == BASE_CODE_UNIMPLEMENTED ? 1 : 0,
                                .headers = &accept_identity};
+}
+
+static void stream_refuse(struct http2_server *server, struct http2_stream *stream,
+                          const struct refusal *refusal)
+{
+    stream_end_receiving(server, stream, STREAM_ANSWERED);
+    struct wire_reply reply = refusal_reply(refusal);
     wire_http2_stream_answer(server, stream, &reply,
                              refusal->http_status == 0 ? 200 : refusal->http_status);
 }
@@ -148,6 +156,8 @@ static const struct refusal MESSAGE_REFUSALS[] = {
 };
 static const struct refusal UNKNOWN_COMPRESSION = {BASE_CODE_UNIMPLEMENTED, 0,
                                                    "messages must not be compressed"};
+static const struct refusal TOO_MANY_STREAMED = {BASE_CODE_RESOURCE_EXHAUSTED, 0,
+                                                 "too many streamed calls on this connection"};
 static const struct refusal HEADERS_TOO_LARGE = {BASE_CODE_RESOURCE_EXHAUSTED, 431,
                                                  "the request's headers are too large"};
 static const struct refusal NOT_POST = {BASE_CODE_INTERNAL, 405, "gRPC's method is POST"};
@@ -155,17 +165,27 @@ static const struct refusal BAD_TIMEOUT = {BASE_CODE_INTERNAL, 0, "malformed grp
 static const struct refusal TWO_CONTENT_TYPES = {BASE_CODE_INTERNAL, 400,
                                                  "more than one content-type"};
 
+static const struct refusal *message_refusal(const struct http2_stream *stream,
+                                             enum wire_message_fault fault)
+{
+    bool encoded = stream->encoded && fault == WIRE_MESSAGE_COMPRESSED;
+    return encoded ? &UNKNOWN_COMPRESSION : &MESSAGE_REFUSALS[fault];
+}
+
+struct wire_reply wire_http2_message_refusal(const struct http2_stream *stream,
+                                             enum wire_message_fault fault)
+{
+    return refusal_reply(message_refusal(stream, fault));
+}
+
 static void stream_refuse_message(struct http2_server *server, struct http2_stream *stream,
                                   enum wire_message_fault fault)
 {
     if (fault == WIRE_MESSAGE_TOO_LARGE) {
         stream->request->defect = WIRE_DEFECT_TOO_LARGE;
         stream_hand_over(server, stream);
-    } else if (fault == WIRE_MESSAGE_COMPRESSED && stream->grpc_encoding.length > 0 &&
-               !base_text_equal(stream->grpc_encoding, BASE_TEXT("identity"))) {
-        stream_refuse(server, stream, &UNKNOWN_COMPRESSION);
     } else {
-        stream_refuse(server, stream, &MESSAGE_REFUSALS[fault]);
+        stream_refuse(server, stream, message_refusal(stream, fault));
     }
 }
 
@@ -182,7 +202,7 @@ void wire_http2_stream_data(struct http2_server *server, struct http2_stream *st
     } else {
         wire_body_append(body, piece, 0);
     }
-    stream_hold(server, stream, stream->held_bytes + body->capacity - capacity);
+    wire_http2_stream_hold(server, stream, stream->held_bytes + body->capacity - capacity);
     if (fault != WIRE_MESSAGE_FINE) {
         stream_refuse_message(server, stream, fault);
     }
@@ -191,6 +211,10 @@ void wire_http2_stream_data(struct http2_server *server, struct http2_stream *st
 void wire_http2_stream_end_of_input(struct http2_server *server, struct http2_stream *stream)
 {
     stream->remote_open = false;
+    if (stream->stage == STREAM_WAITING && stream->streamed != NULL) {
+        wire_http2_streamed_read(server, stream);
+        return;
+    }
     if (stream->stage != STREAM_RECEIVING) {
         return;
     }
@@ -212,12 +236,31 @@ static bool is_grpc(struct base_text content_type)
            (content_type.length == prefix.length || content_type.bytes[prefix.length] == '+');
 }
 
+/* Hands a streamed call over before its first message, or lets a unary one wait for its own. */
+static void begin_call(struct http2_server *server, struct http2_stream *stream)
+{
+    size_t message_max_bytes =
+        server->events->streamed_message_max == NULL
+            ? 0
+            : server->events->streamed_message_max(server->user, stream->request->path);
+    if (message_max_bytes == 0) {
+        return;
+    }
+    if (server->n_streamed == BASE_STREAMED_CALLS_MAX) {
+        stream_refuse(server, stream, &TOO_MANY_STREAMED);
+        return;
+    }
+    wire_http2_streamed_open(server, stream, message_max_bytes);
+    stream->request->streamed = true;
+    stream_hand_over(server, stream);
+}
+
 void wire_http2_stream_headers_complete(struct http2_server *server, struct http2_stream *stream)
 {
     struct wire_request *request = stream->request;
     stream->form = is_grpc(request->content_type) ? WIRE_GRPC : WIRE_HTTP;
     stream->head = base_text_equal(request->method, BASE_TEXT("HEAD"));
-    stream_hold(server, stream, base_arena_held(&request->arena));
+    wire_http2_stream_hold(server, stream, base_arena_held(&request->arena));
     const struct refusal *refusal = NULL;
     if (stream->n_header_bytes > BASE_HEADERS_MAX_BYTES) {
         refusal = &HEADERS_TOO_LARGE;
@@ -234,8 +277,12 @@ void wire_http2_stream_headers_complete(struct http2_server *server, struct http
                !wire_parse_grpc_timeout(stream->grpc_timeout, &request->timeout_ns)) {
         refusal = &BAD_TIMEOUT;
     }
+    stream->encoded = stream->grpc_encoding.length > 0 &&
+                      !base_text_equal(stream->grpc_encoding, BASE_TEXT("identity"));
     if (refusal != NULL) {
         stream_refuse(server, stream, refusal);
+    } else if (stream->form == WIRE_GRPC) {
+        begin_call(server, stream);
     }
 }
 

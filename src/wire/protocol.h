@@ -17,6 +17,12 @@ struct wire_protocol {
     size_t (*send)(void *state, uint8_t *buffer, size_t capacity);
     bool (*finished)(const void *state);
     void (*reply)(void *state, uint32_t stream, const struct wire_reply *reply);
+    /* Of streamed calls. All four are NULL where the protocol has none. */
+    void (*next)(void *state, uint32_t stream);
+    bool (*writable)(const void *state, uint32_t stream);
+    void (*begin)(void *state, uint32_t stream, size_t n_headers,
+                  const struct wire_header *headers);
+    void (*write)(void *state, uint32_t stream, struct base_bytes message);
     void (*shutdown_notice)(void *state);
     void (*drain)(void *state);
     size_t (*held_bytes)(const void *state);

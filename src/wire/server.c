@@ -99,6 +99,39 @@ void wire_server_reply(struct wire_server *server, uint32_t stream, const struct
     }
 }
 
+/* Streamed calls are known to nobody before their protocol is. */
+static bool streams(const struct wire_server *server)
+{
+    return server->protocol != NULL && server->protocol->write != NULL;
+}
+
+void wire_server_next(struct wire_server *server, uint32_t stream)
+{
+    if (streams(server)) {
+        server->protocol->next(server->state, stream);
+    }
+}
+
+bool wire_server_writable(const struct wire_server *server, uint32_t stream)
+{
+    return !streams(server) || server->protocol->writable(server->state, stream);
+}
+
+void wire_server_begin(struct wire_server *server, uint32_t stream, size_t n_headers,
+                       const struct wire_header *headers)
+{
+    if (streams(server)) {
+        server->protocol->begin(server->state, stream, n_headers, headers);
+    }
+}
+
+void wire_server_write(struct wire_server *server, uint32_t stream, struct base_bytes message)
+{
+    if (streams(server)) {
+        server->protocol->write(server->state, stream, message);
+    }
+}
+
 void wire_server_shutdown_notice(struct wire_server *server)
 {
     server->closing = true;

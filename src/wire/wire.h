@@ -33,12 +33,13 @@ struct wire_header {
     struct base_text value;
 };
 
-/* A complete request. Whoever gets it owns it and releases it once; it does not depend on the
- * session any more. */
+/* A complete request, or the beginning of a streamed call. Whoever gets it owns it and releases it
+ * once; it does not depend on the session any more. */
 struct wire_request {
     struct base_arena arena; /* what the request points to lives here; its owner may use it on */
     enum wire_form form;
     enum wire_defect defect;                  /* to be answered before anything else is looked at */
+    bool streamed;                            /* gRPC: its messages come one by one; no body */
     struct base_text method;                  /* `POST`; kept as sent */
     struct base_text path;                    /* without the query; not decoded */
     struct base_text query;                   /* behind the `?`; empty: none */
@@ -80,8 +81,22 @@ struct wire_server_events {
     /* A request is complete. The receiver owns it, and answers with wire_server_reply on that
      * stream, now or later. Not called again for that stream. */
     void (*request)(void *user, uint32_t stream, struct wire_request *request);
-    /* The peer has given that request up; a reply to it would be ignored. Only after `request`. */
+    /* The peer has given that request up; a reply to it would be ignored. Only after `request`. Of
+     * a streamed call also: what it sent is no message, and the session has answered it. */
     void (*cancelled)(void *user, uint32_t stream);
+
+    /* Streamed calls, below. All four are NULL where there are none. */
+
+    /* The largest message, in bytes, that a gRPC call to that path may send, if it is streamed; 0:
+     * it is unary. */
+    size_t (*streamed_message_max)(void *user, struct base_text path);
+    /* A message of a streamed call; valid during the call only. The next one comes after
+     * wire_server_next, which may be called in here. */
+    void (*message)(void *user, uint32_t stream, struct base_bytes message);
+    /* All messages have come, and there will be no more. */
+    void (*half_closed)(void *user, uint32_t stream);
+    /* wire_server_writable is true again, having been false. */
+    void (*writable)(void *user, uint32_t stream);
 };
 
 /* Never NULL. `events` must outlive the session. */
@@ -104,6 +119,27 @@ void wire_server_reply(struct wire_server *server, uint32_t stream, const struct
 void wire_server_shutdown_notice(struct wire_server *server);
 /* Ends: GOAWAY with the real last stream; finished once the requests under way are answered. */
 void wire_server_drain(struct wire_server *server);
+/*
+ * A streamed call of gRPC: any number of messages in, any number out, a status behind them. It is
+ * handed over with its headers, and the first message is wanted. Messages come one at a time: what
+ * its peer sends ahead of wire_server_next waits, up to the stream's flow-control window. It ends
+ * with wire_server_reply, whose body and headers are left out once a message or the headers went
+ * out before, or with events->cancelled. There are at most BASE_STREAMED_CALLS_MAX in a session;
+ * more are answered with RESOURCE_EXHAUSTED and not handed over. All of these ignore a stream that
+ * has no streamed call waiting.
+ */
+
+/* The next message is wanted. */
+void wire_server_next(struct wire_server *server, uint32_t stream);
+/* Whether less than BASE_STREAM_UNSENT_MAX_BYTES wait to be sent, or the call is over. */
+bool wire_server_writable(const struct wire_server *server, uint32_t stream);
+/* Sends the answer's headers ahead of its first message; not after it. */
+void wire_server_begin(struct wire_server *server, uint32_t stream, size_t n_headers,
+                       const struct wire_header *headers);
+/* Sends a message, which is copied. Taken whether or not the stream is writable: who does not look
+ * is bounded by nobody. */
+void wire_server_write(struct wire_server *server, uint32_t stream, struct base_bytes message);
+
 /* Bytes that the session holds: bodies half received, answers not sent. For the budget. */
 size_t wire_server_held_bytes(const struct wire_server *server);
 /* Requests handed over and not answered. */

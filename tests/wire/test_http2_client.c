@@ -89,7 +89,8 @@ static void on_cancelled(void *user, uint32_t stream)
 }
 
 static const struct wire_client_events CLIENT_EVENTS = {on_response};
-static const struct wire_server_events SERVER_EVENTS = {on_request, on_cancelled};
+static const struct wire_server_events SERVER_EVENTS = {.request = on_request,
+                                                        .cancelled = on_cancelled};
 
 static struct scene *scene_open(void)
 {

@@ -54,7 +54,7 @@ static void on_cancelled(void *user, uint32_t stream)
     wire_server_reply(scene->server, stream, &reply);
 }
 
-static const struct wire_server_events EVENTS = {on_request, on_cancelled};
+static const struct wire_server_events EVENTS = {.request = on_request, .cancelled = on_cancelled};
 
 static void scene_open(struct scene *scene)
 {

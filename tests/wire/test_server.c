@@ -30,7 +30,7 @@ static void on_cancelled(void *user, uint32_t stream)
     (void)stream;
 }
 
-static const struct wire_server_events events = {on_request, on_cancelled};
+static const struct wire_server_events events = {.request = on_request, .cancelled = on_cancelled};
 
 /* Whether the session took it all. What it sent is added to output. */
 static bool feed(struct wire_server *server, struct base_text text, size_t piece_size,
