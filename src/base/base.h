@@ -8,6 +8,7 @@
  *   bytes.h   text and bytes as slices, readers and writers over them, hashes, base64
  *   clock.h   time as an input
  *   log.h     one line for each event, on standard error
+ *   metrics.h counters and histograms, and their text for Prometheus
  *   assert.h  assertions that stay on in production
  */
 #ifndef ZANDAKA_BASE_H
@@ -22,5 +23,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 
 #endif

@@ -6,13 +6,6 @@ struct batch_part {
     struct service_batch_call *calls;
 };
 
-/* Only one thread writes a counter, so the addition itself need not be atomic. */
-static void count(_Atomic uint64_t *counter, uint64_t more)
-{
-    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, before + more, memory_order_relaxed);
-}
-
 void service_result_refuse(struct service_result *result, enum base_reason reason)
 {
     *result = (struct service_result){.refusal = {.reason = reason}};
@@ -22,16 +15,20 @@ void service_result_refuse(struct service_result *result, enum base_reason reaso
  * before, so that who has an answer finds it in the figures. */
 static void call_finish(struct service_batch *batch, struct service_call *call)
 {
+    struct service_counters *counters = batch->counters;
+    uint64_t applied = 0;
     uint64_t replayed = 0;
-    uint64_t refused = 0;
     for (size_t i = 0; i < call->n_commands; i++) {
-        bool is_refused = call->results[i].refusal.reason != BASE_REASON_NONE;
-        refused += is_refused;
-        replayed += !is_refused && call->results[i].replayed;
+        const struct service_result *result = &call->results[i];
+        if (result->refusal.reason != BASE_REASON_NONE) {
+            base_counter_add(&counters->refused[result->refusal.reason], 1);
+        } else {
+            replayed += result->replayed;
+            applied += !result->replayed;
+        }
     }
-    count(&batch->counters.applied, call->n_commands - refused - replayed);
-    count(&batch->counters.replayed, replayed);
-    count(&batch->counters.refused, refused);
+    base_counter_add(&counters->applied, applied);
+    base_counter_add(&counters->replayed, replayed);
     call->done(call);
 }
 
@@ -44,6 +41,8 @@ static void call_answer(struct service_batch *batch, struct service_call *call)
             result->record = base_arena_bytes(call->arena, result->record);
         }
     }
+    base_histogram_observe(&batch->counters->durable, &base_scale_seconds,
+                           (uint64_t)(base_now_mono_ns(batch->clock) - call->taken_mono_ns));
     call_finish(batch, call);
 }
 
@@ -264,7 +263,7 @@ static void part_run(struct service_batch *batch, struct batch_part part)
             batch->last_fault = STORE_OK;
             return;
         }
-        count(&batch->counters.store_faults, 1);
+        base_counter_add(&batch->counters->store_faults[fault], 1);
         if (fault == STORE_CORRUPT) {
             part_corrupt(batch, &part);
             return;
@@ -278,9 +277,11 @@ static void part_run(struct service_batch *batch, struct batch_part part)
 }
 
 void service_batch_open(struct service_batch *batch, const struct service_options *options,
+                        struct service_counters *counters,
                         void (*wait)(void *context, int64_t duration_ns))
 {
     batch->store = options->store;
+    batch->counters = counters;
     batch->kinds = options->kinds;
     batch->clock = options->clock;
     batch->random = options->seed ^ UINT64_C(0x9E3779B97F4A7C15);
@@ -302,8 +303,10 @@ void service_batch_run(struct service_batch *batch, size_t n_calls, struct servi
     batch->started_mono_ns = base_now_mono_ns(batch->clock);
     batch->last_fault = STORE_OK;
     batch->n_retries = 0;
-    count(&batch->counters.batches, 1);
+    base_counter_add(&batch->counters->batches_begun, 1);
+    base_histogram_observe(&batch->counters->batch_commands, &base_scale_batch, n_commands);
     part_run(batch, (struct batch_part){n_calls, batch->calls});
+    base_counter_add(&batch->counters->batches_ended, 1);
 }
 
 void service_batch_close(struct service_batch *batch)

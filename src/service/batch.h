@@ -9,15 +9,16 @@
 
 #include "service/service.h"
 
-#include <stdatomic.h>
-
-/* What happened since the start. Written by the batch's thread only, read by any. */
+/* What happened since the start: counted by the threads that write, read by any. */
 struct service_counters {
-    _Atomic uint64_t batches;
-    _Atomic uint64_t applied;
-    _Atomic uint64_t replayed;
-    _Atomic uint64_t refused;
-    _Atomic uint64_t store_faults;
+    struct base_counter batches_begun;
+    struct base_counter batches_ended;
+    struct base_counter applied;
+    struct base_counter replayed;
+    struct base_counter refused[BASE_REASON_COUNT];
+    struct base_counter store_faults[STORE_CORRUPT + 1];
+    struct base_histogram batch_commands; /* on base_scale_batch */
+    struct base_histogram durable;        /* on base_scale_seconds */
 };
 
 /* A command whose record a commit of unknown outcome may have written. */
@@ -42,7 +43,7 @@ struct service_batch {
     uint64_t random; /* the state of the jitter */
     void (*wait)(void *context, int64_t duration_ns);
     void *wait_context;
-    struct service_counters counters;
+    struct service_counters *counters; /* the service's */
 
     /* Below is the batch's own. */
     struct base_arena arena; /* of one attempt */
@@ -57,8 +58,10 @@ struct service_batch {
     struct service_doubt doubts[BASE_BATCH_MAX];
 };
 
-/* Makes a batch of zeroed memory; `wait` waits between retries. */
+/* Makes a batch of zeroed memory; counts into `counters`, which outlive it; `wait` waits between
+ * retries. */
 void service_batch_open(struct service_batch *batch, const struct service_options *options,
+                        struct service_counters *counters,
                         void (*wait)(void *context, int64_t duration_ns));
 /* Answers `n_calls` calls of at most BASE_BATCH_MAX commands together, each by one call of `done`;
  * they take effect in this order. */

@@ -35,6 +35,7 @@ struct service {
     struct service_queue queue;
     struct service_reads reads;
 
+    struct service_counters counters;
     /* The writer's, or service_step's. */
     struct service_batch batch;
     struct service_call *taken[BASE_BATCH_MAX];
@@ -148,7 +149,7 @@ struct service *service_open(const struct service_options *options)
     pthread_mutex_init(&service->lock, NULL);
     pthread_cond_init(&service->calls_wait, NULL);
     pthread_cond_init(&service->reads_wait, NULL);
-    service_batch_open(&service->batch, options, wait_in_real_time);
+    service_batch_open(&service->batch, options, &service->counters, wait_in_real_time);
     if (service->n_readers > 0) {
         start_threads(service);
     }
@@ -158,6 +159,7 @@ struct service *service_open(const struct service_options *options)
 enum base_reason service_submit(struct service *service, struct service_call *call)
 {
     enum base_reason reason = BASE_REASON_NONE;
+    call->taken_mono_ns = base_now_mono_ns(service->clock);
     pthread_mutex_lock(&service->lock);
     if (service->stopping) {
         reason = BASE_REASON_SHUTTING_DOWN;
@@ -245,15 +247,25 @@ void service_close(struct service *service)
 
 void service_read_figures(struct service *service, struct service_figures *ret_figures)
 {
-    const struct service_counters *counters = &service->batch.counters;
-    pthread_mutex_lock(&service->lock);
+    const struct service_counters *counters = &service->counters;
+    /* What has ended is read first, so that it never seems to be more than what was begun. */
+    uint64_t batches_ended = base_counter_value(&counters->batches_ended);
     *ret_figures = (struct service_figures){
-        .batches = atomic_load_explicit(&counters->batches, memory_order_relaxed),
-        .applied = atomic_load_explicit(&counters->applied, memory_order_relaxed),
-        .replayed = atomic_load_explicit(&counters->replayed, memory_order_relaxed),
-        .refused = atomic_load_explicit(&counters->refused, memory_order_relaxed),
-        .store_faults = atomic_load_explicit(&counters->store_faults, memory_order_relaxed),
-        .queued_commands = service->queue.n_commands,
-        .queued_reads = service->reads.n_reads};
+        .batches_begun = base_counter_value(&counters->batches_begun),
+        .batches_ended = batches_ended,
+        .applied = base_counter_value(&counters->applied),
+        .replayed = base_counter_value(&counters->replayed),
+        .batch_commands = &counters->batch_commands,
+        .durable = &counters->durable,
+    };
+    for (size_t i = 0; i < BASE_REASON_COUNT; i++) {
+        ret_figures->refused[i] = base_counter_value(&counters->refused[i]);
+    }
+    for (size_t i = 0; i <= STORE_CORRUPT; i++) {
+        ret_figures->store_faults[i] = base_counter_value(&counters->store_faults[i]);
+    }
+    pthread_mutex_lock(&service->lock);
+    ret_figures->queued_commands = service->queue.n_commands;
+    ret_figures->queued_reads = service->reads.n_reads;
     pthread_mutex_unlock(&service->lock);
 }

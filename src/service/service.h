@@ -58,7 +58,8 @@ struct service_call {
     /* Called once, on the service's thread, when every result is there. Must not wait. */
     void (*done)(struct service_call *call);
     void *context;             /* the caller's own */
-    struct service_call *next; /* the service's own, while it has the call */
+    int64_t taken_mono_ns;     /* when it was submitted; this and the next are the service's own */
+    struct service_call *next; /* while it has the call */
 };
 
 /* A read. As a call, but for what it asks. */
@@ -107,13 +108,19 @@ void service_close(struct service *service);
 /* Figures for an operator: what has happened since the start, and what waits now. An answer that
  * was given is counted already. */
 struct service_figures {
-    uint64_t batches;
-    uint64_t applied; /* commands, as the two below */
+    uint64_t batches_begun;
+    uint64_t batches_ended; /* while it lags behind, a batch is under way */
+    uint64_t applied;       /* commands, as the two below */
     uint64_t replayed;
-    uint64_t refused; /* for whatever reason, once the call was taken */
-    uint64_t store_faults;
+    uint64_t refused[BASE_REASON_COUNT];      /* by reason, once the call was taken */
+    uint64_t store_faults[STORE_CORRUPT + 1]; /* of the writer's, by store_fault */
     size_t queued_commands;
     size_t queued_reads;
+    /* The service's own; they live and count as long as it does. */
+    const struct base_histogram *batch_commands; /* on base_scale_batch: commands of each batch */
+    /* On base_scale_seconds: from service_submit until the call's batch was durable, of the calls
+     * that were answered by one. */
+    const struct base_histogram *durable;
 };
 void service_read_figures(struct service *service, struct service_figures *ret_figures);
 

@@ -23,15 +23,43 @@ static void every_command_of_a_submit_is_counted(void **state)
     struct service_figures figures;
     service_read_figures(world.service, &figures);
     assert_int_equal(figures.queued_commands, 8);
-    assert_int_equal(figures.batches, 0);
+    assert_int_equal(figures.batches_begun, 0);
     world_run(&world);
     service_read_figures(world.service, &figures);
     assert_int_equal(figures.queued_commands, 0);
-    assert_int_equal(figures.batches, 1);
+    assert_int_equal(figures.batches_begun, 1);
+    assert_int_equal(figures.batches_ended, 1);
+    assert_int_equal(base_counter_value(&figures.batch_commands->buckets[3]), 1); /* 5 to 8 */
+    assert_int_equal(base_counter_value(&figures.batch_commands->sum), 8);
     assert_int_equal(figures.applied, 3);
     assert_int_equal(figures.replayed, 3);
-    assert_int_equal(figures.refused, 2);
-    assert_int_equal(figures.store_faults, 0);
+    assert_int_equal(figures.refused[BASE_REASON_INSUFFICIENT_BALANCE], 2);
+    assert_int_equal(world_refused(&figures), 2);
+    assert_int_equal(world_store_faults(&figures), 0);
+    world_close(&world);
+}
+
+/* From the submit on, whatever was waited for: the line, the batch before, the store. */
+static void the_time_to_durable_begins_with_the_submit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    struct world_call *calls[2];
+    world_submit(&world, "add a alice 1", &calls[0]);
+    world.now_ns += 3 * BASE_NS_PER_MS;
+    world_submit(&world, "add a alice 2", &calls[1]);
+    world.now_ns += 30 * BASE_NS_PER_MS;
+    world_run(&world);
+    /* One that is given up was answered without a commit. */
+    struct world_call *late;
+    world_submit(&world, "@0 add b alice 1", &late);
+    world_run(&world);
+    assert_string_equal(world_told(&world, late), "DEADLINE_EXCEEDED");
+    struct service_figures figures;
+    service_read_figures(world.service, &figures);
+    assert_int_equal(base_counter_value(&figures.durable->buckets[8]), 2); /* 25 to 50 ms */
+    assert_int_equal(base_counter_value(&figures.durable->sum), 63 * BASE_NS_PER_MS);
     world_close(&world);
 }
 
@@ -124,10 +152,11 @@ static void batches_use_their_memory_again(void **state)
     struct world world;
     world_open(&world);
     struct service_batch *batch = calloc(1, sizeof *batch);
+    static struct service_counters counters;
     service_batch_open(batch,
                        &(struct service_options){
                            .store = world.store, .kinds = &world.kinds, .clock = &world.clock},
-                       wait_never);
+                       &counters, wait_never);
     size_t held_bytes = 0;
     for (size_t i = 0; i < 1000; i++) {
         struct world_call *call = world_call_make(&world, "add a alice 1; consume b alice 1");
@@ -147,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_of_a_submit_is_counted),
+        cmocka_unit_test(the_time_to_durable_begins_with_the_submit),
         cmocka_unit_test(records_stay_when_the_next_batch_is_done),
         cmocka_unit_test(a_record_that_cannot_be_read_fails_its_own_call_only),
         cmocka_unit_test(a_record_that_cannot_be_read_settles_nothing),

@@ -445,8 +445,8 @@ static void a_corrupt_row_costs_few_loads(void **state)
     }
     struct service_figures figures;
     service_read_figures(world.service, &figures);
-    assert_int_equal(figures.batches, 1);
-    assert_int_equal(figures.store_faults, 11); /* 1024, 512, ... 1 calls */
+    assert_int_equal(figures.batches_ended, 1);
+    assert_int_equal(figures.store_faults[STORE_CORRUPT], 11); /* 1024, 512, ... 1 calls */
     world_close(&world);
 }
 

@@ -74,7 +74,8 @@ static void retries_end_at_their_limit_and_not_before(void **state)
         assert_int_equal(call->n_done, 1);
         struct service_figures figures;
         service_read_figures(world.service, &figures);
-        if (waiting.n_waits != rows[i].n_waits || figures.store_faults != rows[i].n_waits + 1) {
+        if (waiting.n_waits != rows[i].n_waits ||
+            world_store_faults(&figures) != rows[i].n_waits + 1) {
             fail_msg("%s: %zu waits, not %zu", rows[i].name, waiting.n_waits, rows[i].n_waits);
         }
         world_close(&world);
@@ -189,7 +190,7 @@ static void a_settled_batch_waits_once(void **state)
     assert_int_equal(waiting.n_waits, 1);
     struct service_figures figures;
     service_read_figures(world.service, &figures);
-    assert_int_equal(figures.store_faults, 1);
+    assert_int_equal(figures.store_faults[STORE_UNKNOWN], 1);
     world_close(&world);
 }
 

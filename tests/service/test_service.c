@@ -131,7 +131,7 @@ static void a_call_that_does_not_fit_is_overloaded_whole(void **state)
     assert_string_equal(world_journal(world), "a");
     struct service_figures figures;
     service_read_figures(world->service, &figures);
-    assert_int_equal(figures.batches, BASE_QUEUE_MAX / BASE_BATCH_MAX);
+    assert_int_equal(figures.batches_ended, BASE_QUEUE_MAX / BASE_BATCH_MAX);
     assert_int_equal(figures.applied, 1);
     assert_int_equal(figures.replayed, BASE_QUEUE_MAX - 1);
     assert_int_equal(figures.queued_commands, 0);

@@ -1,6 +1,6 @@
 /* service: with its threads, on the machine's clock. No test waits for luck: each waits for what it
  * expects, and fails by the runner's limit if it never comes. */
-#include "service/service.h"
+#include "service/world.h"
 #include "store/faulty/faulty.h"
 #include "store/memory/memory.h"
 
@@ -546,8 +546,9 @@ static void a_storm_with_faults_equals_the_ledger_in_journal_order(void **state)
     struct service_figures figures;
     service_read_figures(fixture->service, &figures);
     assert_int_equal(figures.applied, journal_length(fixture));
-    assert_true(figures.store_faults > 0);
-    assert_int_equal(figures.applied + figures.replayed + figures.refused, CALLERS * STORM_CALLS);
+    assert_true(world_store_faults(&figures) > 0);
+    assert_int_equal(figures.applied + figures.replayed + world_refused(&figures),
+                     CALLERS * STORM_CALLS);
     callers_close(callers);
 }
 

@@ -338,3 +338,21 @@ const char *world_journal(struct world *world)
     store_cursor_close(cursor);
     return ids.bytes;
 }
+
+uint64_t world_store_faults(const struct service_figures *figures)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i <= STORE_CORRUPT; i++) {
+        sum += figures->store_faults[i];
+    }
+    return sum;
+}
+
+uint64_t world_refused(const struct service_figures *figures)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < BASE_REASON_COUNT; i++) {
+        sum += figures->refused[i];
+    }
+    return sum;
+}

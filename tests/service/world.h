@@ -69,6 +69,9 @@ void world_do(struct world *world, const char *commands, int64_t now_us);
 
 /* What a call was told, as text: `applied`, `replayed` or the reason, separated by `; `. */
 const char *world_told(struct world *world, const struct world_call *call);
+/* Faults of all sorts, and refusals for all reasons, in the figures. */
+uint64_t world_store_faults(const struct service_figures *figures);
+uint64_t world_refused(const struct service_figures *figures);
 /* The ids in the journal, in its order, separated by spaces. */
 const char *world_journal(struct world *world);
 
