@@ -13,6 +13,7 @@ struct session {
     struct net_server *server;
     struct wire_server *wire; /* NULL once the connection is closed */
     uint64_t caller;
+    bool heard; /* something has come */
     size_t n_exchanges;
     uint32_t half_received;         /* what wire calls it; 0: no request is */
     int64_t half_received_since_ns; /* when it was seen so first */
@@ -95,9 +96,28 @@ static void *session_opened(void *context, struct net_connection *connection)
     return session;
 }
 
+/* HTTP/2 over TLS is spoken only where ALPN says so (RFC 9113, section 3.3). */
+static void expect_agreed_protocol(struct session *session)
+{
+    switch (net_connection_protocol(session->connection)) {
+    case NET_PROTOCOL_UNSAID:
+        return;
+    case NET_PROTOCOL_HTTP1:
+        wire_server_expect(session->wire, WIRE_HTTP1);
+        return;
+    case NET_PROTOCOL_HTTP2:
+        wire_server_expect(session->wire, WIRE_HTTP2);
+        return;
+    }
+}
+
 static bool session_received(void *user, struct base_bytes bytes)
 {
     struct session *session = user;
+    if (!session->heard) {
+        session->heard = true;
+        expect_agreed_protocol(session);
+    }
     return bytes.length == 0 ? wire_server_receive_end(session->wire)
                              : wire_server_receive(session->wire, bytes);
 }

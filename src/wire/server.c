@@ -35,6 +35,14 @@ static void open_protocol(struct wire_server *server, const struct wire_protocol
     }
 }
 
+void wire_server_expect(struct wire_server *server, enum wire_version version)
+{
+    base_assert(server->protocol == NULL && server->n_first == 0);
+    if (!server->ended) {
+        open_protocol(server, version == WIRE_HTTP2 ? &wire_http2 : &wire_http1);
+    }
+}
+
 /* Takes bytes as long as they could be the preface. True: the protocol is known. */
 static bool tell_protocol(struct wire_server *server, struct base_bytes *bytes)
 {

@@ -101,6 +101,9 @@ struct wire_server_events {
 
 /* Never NULL. `events` must outlive the session. */
 struct wire_server *wire_server_open(const struct wire_server_events *events, void *user);
+/* What ALPN has agreed on: from here on nothing else is understood. Before anything is received. */
+enum wire_version { WIRE_HTTP1, WIRE_HTTP2 };
+void wire_server_expect(struct wire_server *server, enum wire_version version);
 /* Takes what a socket gave, all of it. False: the session has ended; what wire_server_send still
  * gives (a GOAWAY, a 400) goes out, then the connection is closed. Calls `events`. */
 bool wire_server_receive(struct wire_server *server, struct base_bytes bytes) BASE_MUST_USE;
