@@ -29,6 +29,7 @@ THIRD_PARTY = {
     r"jansson\.h": {"api"},
     r"nettle/|xxhash\.h": {"base"},
     r"ini\.h|csv\.h": {"app"},
+    r"openssl/": {"net"},
     r"sys/epoll\.h|netdb\.h|netinet/": {"net"},
 }
 

@@ -24,6 +24,7 @@
 
 #include "base/base.h"
 #include "ledger/ledger.h"
+#include "net/net.h"
 #include "store/store.h"
 #include "wire/wire.h"
 
@@ -46,6 +47,7 @@ struct app_config {
     struct base_text listen;
     struct base_text store_url;
     struct base_text address_file; /* empty: none */
+    struct net_tls_files tls;      /* certificate empty: plaintext */
     struct ledger_kinds kinds;
 };
 
@@ -63,7 +65,8 @@ struct app_config_flags {
 bool app_config_load(struct base_arena *arena, const struct app_config_flags *flags,
                      struct app_config *ret_config, struct base_text *ret_message) BASE_MUST_USE;
 
-/* Serves until SIGTERM or SIGINT; drains; gives the exit status. */
+/* Serves until SIGTERM or SIGINT; drains; gives the exit status. On SIGHUP it reads again what may
+ * change while it runs: the files of TLS. */
 enum app_exit app_serve(const struct app_config *config);
 
 /* Whether a URL names a store that app_store_open knows. False: *ret_message says why, in the

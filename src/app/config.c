@@ -6,9 +6,18 @@
 
 #include <stdlib.h>
 
-enum key { KEY_LISTEN, KEY_URL, KEY_MAX_BALANCE, KEY_MAX_AMOUNT, KEY_WITHDRAWN };
+enum key {
+    KEY_LISTEN,
+    KEY_URL,
+    KEY_CERTIFICATE,
+    KEY_KEY,
+    KEY_CLIENT_CA,
+    KEY_MAX_BALANCE,
+    KEY_MAX_AMOUNT,
+    KEY_WITHDRAWN
+};
 
-enum section { SECTION_NONE, SECTION_SERVER, SECTION_STORE, SECTION_KIND };
+enum section { SECTION_NONE, SECTION_SERVER, SECTION_STORE, SECTION_TLS, SECTION_KIND };
 
 /* The configuration's file in the reading. */
 struct config_file {
@@ -57,10 +66,12 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
         file->ini.section = SECTION_SERVER;
     } else if (base_text_equal(name, BASE_TEXT("store"))) {
         file->ini.section = SECTION_STORE;
+    } else if (base_text_equal(name, BASE_TEXT("tls"))) {
+        file->ini.section = SECTION_TLS;
     } else {
         fail(file, base_arena_print(file->ini.arena,
-                                    "the section [%.*s] is unknown; there are [server], [store] "
-                                    "and [kind.CODE]",
+                                    "the section [%.*s] is unknown; there are [server], [store], "
+                                    "[tls] and [kind.CODE]",
                                     BASE_TEXT_ARGS(name)));
         return;
     }
@@ -74,9 +85,10 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
 /* --- keys --- */
 
 static const struct app_ini_key keys[] = {
-    {"listen", SECTION_SERVER, KEY_LISTEN},         {"url", SECTION_STORE, KEY_URL},
-    {"max_balance", SECTION_KIND, KEY_MAX_BALANCE}, {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},
-    {"withdrawn", SECTION_KIND, KEY_WITHDRAWN},
+    {"listen", SECTION_SERVER, KEY_LISTEN},        {"url", SECTION_STORE, KEY_URL},
+    {"certificate", SECTION_TLS, KEY_CERTIFICATE}, {"key", SECTION_TLS, KEY_KEY},
+    {"client_ca", SECTION_TLS, KEY_CLIENT_CA},     {"max_balance", SECTION_KIND, KEY_MAX_BALANCE},
+    {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},  {"withdrawn", SECTION_KIND, KEY_WITHDRAWN},
 };
 
 static void take_limit(struct config_file *file, const char *name, struct base_text value,
@@ -115,6 +127,15 @@ static void take_value(struct app_ini_file *ini, int key, struct base_text value
         return;
     case KEY_URL:
         file->config->store_url = base_arena_text(file->ini.arena, value);
+        return;
+    case KEY_CERTIFICATE:
+        file->config->tls.certificate = base_arena_text(file->ini.arena, value);
+        return;
+    case KEY_KEY:
+        file->config->tls.key = base_arena_text(file->ini.arena, value);
+        return;
+    case KEY_CLIENT_CA:
+        file->config->tls.authority = base_arena_text(file->ini.arena, value);
         return;
     case KEY_MAX_BALANCE:
         take_limit(file, "max_balance", value, INT64_MAX, &current_kind(file)->max_balance_minor);
@@ -167,7 +188,47 @@ static void add_default_kinds(struct ledger_kinds *kinds)
     }
 }
 
-/* Without authentication, whoever reaches the port may move money. */
+/* Whether the server can tell who calls it. */
+static bool knows_callers(const struct app_config *config)
+{
+    return config->tls.authority.length > 0;
+}
+
+/* Beyond loopback, what is not encrypted can be read and changed on its way, and without
+ * authentication whoever reaches the port may move money. */
+static bool check_exposure(struct base_arena *arena, const struct app_config *config,
+                           struct base_text *ret_message)
+{
+    const char *missing = NULL;
+    if (config->tls.certificate.length == 0) {
+        missing = "it has no TLS: configure certificate and key in [tls]";
+    } else if (!knows_callers(config)) {
+        missing = "it cannot tell who calls: configure client_ca in [tls]";
+    }
+    if (missing == NULL || net_is_loopback(config->listen)) {
+        return true;
+    }
+    *ret_message = base_arena_print(arena,
+                                    "will not listen on %.*s, which others can reach, because %s, "
+                                    "or listen on a loopback address, such as " APP_DEFAULT_LISTEN,
+                                    BASE_TEXT_ARGS(config->listen), missing);
+    return false;
+}
+
+static bool check_tls(struct base_arena *arena, struct net_tls_files *tls,
+                      struct base_text *ret_message)
+{
+    if (tls->certificate.length == 0 && tls->key.length == 0 && tls->authority.length == 0) {
+        return true;
+    }
+    if (tls->certificate.length == 0 || tls->key.length == 0) {
+        *ret_message = base_arena_print(arena, "[tls] needs both certificate and key");
+        return false;
+    }
+    tls->peer_required = tls->authority.length > 0;
+    return net_tls_check(tls, arena, ret_message);
+}
+
 static bool check_listen(struct base_arena *arena, struct base_text listen,
                          struct base_text *ret_message)
 {
@@ -176,14 +237,6 @@ static bool check_listen(struct base_arena *arena, struct base_text listen,
     if (!net_split_address(listen, &host, &port)) {
         *ret_message = base_arena_print(
             arena, "cannot listen on `%.*s`: it is not HOST:PORT, such as " APP_DEFAULT_LISTEN,
-            BASE_TEXT_ARGS(listen));
-        return false;
-    }
-    if (!net_is_loopback(listen)) {
-        *ret_message = base_arena_print(
-            arena,
-            "will not listen on %.*s: there is no authentication, so only loopback "
-            "addresses are allowed, such as " APP_DEFAULT_LISTEN,
             BASE_TEXT_ARGS(listen));
         return false;
     }
@@ -214,6 +267,8 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
         add_default_kinds(&config.kinds);
     }
     if (!check_listen(arena, config.listen, ret_message) ||
+        !check_tls(arena, &config.tls, ret_message) ||
+        !check_exposure(arena, &config, ret_message) ||
         !app_store_check_url(config.store_url, arena, ret_message)) {
         return false;
     }

@@ -32,16 +32,42 @@ static sigset_t block_signals(void)
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
     int failed = pthread_sigmask(SIG_BLOCK, &signals, NULL);
     base_assert(failed == 0);
     return signals;
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* Reads again what may change while the server runs. What is broken is told, and the old stays: a
+ * slip in a file must not end the service. */
+static void reload(struct server *server, const struct app_config *config)
+{
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text message;
+    if (config->tls.certificate.length == 0) {
+        base_log(BASE_LOG_INFO, "SIGHUP: no files to read again");
+    } else if (net_server_reload_tls(server->net, &arena, &message)) {
+        base_log(BASE_LOG_INFO, "SIGHUP: new connections get the certificate as it is now");
+    } else {
+        base_log(BASE_LOG_ERROR, "SIGHUP: %.*s; the certificate that was read before stays in use",
+                 BASE_TEXT_ARGS(message));
+    }
+    base_arena_release(&arena);
+}
+
+/* Until a signal to end comes. */
+static void wait_for_signal(const sigset_t *signals, struct server *server,
+                            const struct app_config *config)
 {
     int signal_number;
-    int failed = sigwait(signals, &signal_number);
-    base_assert(failed == 0);
+    for (;;) {
+        int failed = sigwait(signals, &signal_number);
+        base_assert(failed == 0);
+        if (signal_number != SIGHUP) {
+            break;
+        }
+        reload(server, config);
+    }
     base_log(BASE_LOG_INFO, "signal %d: draining", signal_number);
 }
 
@@ -75,8 +101,16 @@ static bool write_address_file(struct base_text path, struct base_text address,
     return true;
 }
 
-static void greet(struct base_text address, struct base_text store_url)
+static void greet(struct base_text address, const struct app_config *config)
 {
+    struct base_text store_url = config->store_url;
+    if (config->tls.certificate.length > 0) {
+        (void)printf("zandaka " ZANDAKA_VERSION " serves %.*s on %.*s, with TLS%s\n",
+                     BASE_TEXT_ARGS(store_url), BASE_TEXT_ARGS(address),
+                     config->tls.peer_required ? " and callers' certificates" : "");
+        (void)fflush(stdout);
+        return;
+    }
     (void)printf("zandaka " ZANDAKA_VERSION " serves %.*s on %.*s\n\n"
                  "Try it, and then try the same again:\n"
                  "  curl -i -H 'content-type: application/json' "
@@ -113,6 +147,7 @@ static struct net_server *open_net(struct server *server, const struct app_confi
                                   .n_loops = count_cores(),
                                   .connections_max = connections_max,
                                   .inflight_max_bytes = BASE_INFLIGHT_MAX_BYTES,
+                                  .tls = config->tls,
                                   .handler = &app_session_handler,
                                   .context = &server->sessions};
     struct base_text message;
@@ -164,10 +199,10 @@ enum app_exit app_serve(const struct app_config *config)
     server.net = open_net(&server, config, connections_max, &arena);
     if (server.net != NULL) {
         struct base_text address = net_server_address(server.net);
-        greet(address, config->store_url);
+        greet(address, config);
         if (config->address_file.length == 0 ||
             write_address_file(config->address_file, address, &arena)) {
-            wait_for_signal(&signals);
+            wait_for_signal(&signals, &server, config);
             status = APP_EXIT_DONE;
         } else {
             status = APP_EXIT_COULD_NOT;

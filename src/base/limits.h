@@ -181,6 +181,15 @@
 /* Frames of one connection that break the protocol and for which only their stream is reset: more
  * is no slip but a way to make us work. */
 #define BASE_INVALID_FRAMES_MAX 1000
+/* A TLS handshake must be over within this: a caller far away needs three round trips. */
+#define BASE_HANDSHAKE_TIMEOUT_MS 10000
+/* What a TLS handshake under way is counted with; OpenSSL's buffers for it. It counts as little, so
+ * that new callers still come in while the budget is spent. */
+#define BASE_HANDSHAKE_HELD_BYTES BASE_SMALL_HELD_BYTES
+/* Names that are read from a peer's certificate, and bytes of one: a DNS name has 253 at the most,
+ * a SPIFFE id 2,048, of which nobody uses as many. */
+#define BASE_PEER_NAMES_MAX 32
+#define BASE_PEER_NAME_MAX_BYTES 512
 /* A request that was begun must be complete within this. */
 #define BASE_REQUEST_TIMEOUT_MS 30000
 /* A connection without calls is closed after this. */

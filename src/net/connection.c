@@ -4,14 +4,12 @@
  */
 #include "net/loop.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* --- the budget --- */
 
@@ -65,8 +63,8 @@ void net_server_charge(struct net_server *server, int64_t bytes)
 static void charge_connection(struct net_connection *connection)
 {
     struct net_server *server = connection->loop->server;
-    size_t held =
-        server->options.handler->held_bytes(connection->session) + connection->unsent.length;
+    size_t held = server->options.handler->held_bytes(connection->session) +
+                  connection->unsent.length + net_socket_held_bytes(&connection->socket);
     net_server_charge(server, (int64_t)held - (int64_t)connection->charged);
     connection->charged = held;
 }
@@ -80,14 +78,15 @@ static void watch(struct net_connection *connection)
     if (!connection->read_ended && !connection->paused) {
         interest |= EPOLLIN;
     }
-    if (connection->unsent_memory != NULL) {
+    if (connection->unsent_memory != NULL || connection->socket.wants_write) {
         interest |= EPOLLOUT;
     }
     if (interest == connection->interest) {
         return;
     }
     struct epoll_event event = {.events = interest, .data.ptr = connection};
-    int failed = epoll_ctl(connection->loop->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
+    int failed =
+        epoll_ctl(connection->loop->epoll_fd, EPOLL_CTL_MOD, connection->socket.fd, &event);
     base_assert(failed == 0);
     connection->interest = interest;
 }
@@ -110,8 +109,16 @@ void net_loop_adopt(struct net_loop *loop, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct net_connection *connection = base_allocate_zeroed(1, sizeof *connection);
     connection->loop = loop;
-    connection->fd = fd;
+    connection->socket.fd = fd;
+    (void)pthread_mutex_lock(&server->lock);
+    struct ssl_ctx_st *tls = server->tls == NULL ? NULL : net_tls_context_share(server->tls);
+    (void)pthread_mutex_unlock(&server->lock);
+    if (tls != NULL) {
+        net_socket_accept_tls(&connection->socket, tls);
+        net_tls_context_release(tls);
+    }
     connection->interest = EPOLLIN;
+    connection->opened_ns = loop->now_ns;
     connection->last_read_ns = loop->now_ns;
     connection->last_write_ns = loop->now_ns;
     connection->session = server->options.handler->opened(server->options.context, connection);
@@ -121,7 +128,7 @@ void net_loop_adopt(struct net_loop *loop, int fd)
         connection->session = NULL;
     }
     if (connection->session == NULL) {
-        (void)close(fd);
+        net_socket_close(&connection->socket);
         free(connection);
         net_server_count_connection(server, -1);
         return;
@@ -153,7 +160,7 @@ void net_connection_close(struct net_connection *connection)
     if (loop->favoured == connection) {
         loop->favoured = NULL;
     }
-    (void)close(connection->fd);
+    net_socket_close(&connection->socket);
     free(connection->unsent_memory);
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
@@ -189,6 +196,26 @@ static void pause_reading(struct net_connection *connection)
     }
 }
 
+/* Has the loop read from it in this round, whether or not epoll says so. */
+static void make_ready(struct net_connection *connection)
+{
+    if (!connection->ready && !connection->dead) {
+        connection->ready = true;
+        connection->next_ready = connection->loop->ready;
+        connection->loop->ready = connection;
+    }
+}
+
+static void resume_reading(struct net_connection *connection)
+{
+    connection->paused = false;
+    connection->loop->n_paused--;
+    if (connection->unread) {
+        make_ready(connection);
+    }
+    watch(connection);
+}
+
 /* Those that may not read after all pause again, once they have something to read. */
 void net_loop_resume_reading(struct net_loop *loop)
 {
@@ -198,11 +225,90 @@ void net_loop_resume_reading(struct net_loop *loop)
     }
     for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
         if (each->paused) {
-            each->paused = false;
-            watch(each);
+            resume_reading(each);
         }
     }
-    loop->n_paused = 0;
+}
+
+void net_loop_read_ready(struct net_loop *loop)
+{
+    struct net_connection *next = loop->ready;
+    loop->ready = NULL;
+    while (next != NULL) {
+        struct net_connection *connection = next;
+        next = connection->next_ready;
+        connection->ready = false;
+        if (!connection->dead) {
+            net_connection_read(connection);
+        }
+    }
+}
+
+bool net_connection_tls_is_late(const struct net_connection *connection)
+{
+    int64_t now_ns = connection->loop->now_ns;
+    if (connection->paused) {
+        return false;
+    }
+    if (!net_socket_greeted(&connection->socket)) {
+        return now_ns - connection->opened_ns > BASE_HANDSHAKE_TIMEOUT_MS * BASE_NS_PER_MS;
+    }
+    return connection->half_record_ns != 0 &&
+           now_ns - connection->half_record_ns > BASE_REQUEST_TIMEOUT_MS * BASE_NS_PER_MS;
+}
+
+/* All is sent and the session is over. */
+static void end_connection(struct net_connection *connection)
+{
+    if (!net_socket_end(&connection->socket) || connection->read_ended) {
+        net_connection_close(connection);
+        return;
+    }
+    connection->lingering = true;
+    connection->last_write_ns = connection->loop->now_ns;
+    if (connection->paused) {
+        resume_reading(connection);
+    }
+    watch(connection);
+}
+
+/* Reads into the loop's buffer: once in plaintext, where epoll tells of the rest; and of TLS as
+ * much as there is, a record at a time. */
+static enum net_result fill_read_buffer(struct net_connection *connection, size_t *ret_length)
+{
+    struct net_socket *socket = &connection->socket;
+    uint8_t *buffer = connection->loop->read_buffer;
+    size_t length = 0;
+    size_t some;
+    enum net_result result;
+    do {
+        result = net_socket_read(socket, buffer + length, BASE_READ_BUFFER_BYTES - length, &some);
+        length += some;
+    } while (result == NET_DONE && socket->tls != NULL && length < BASE_READ_BUFFER_BYTES);
+    *ret_length = length;
+    connection->unread = socket->tls != NULL && length > 0 && result != NET_WAIT;
+    if (connection->unread) {
+        make_ready(connection);
+    }
+    if (!net_socket_half_record(socket)) {
+        connection->half_record_ns = 0;
+    } else if (connection->half_record_ns == 0 || length > 0) {
+        connection->half_record_ns = connection->loop->now_ns;
+    }
+    return length > 0 ? NET_DONE : result;
+}
+
+/* What came is no TLS, or not the TLS that is asked for: OpenSSL has told the peer why, where there
+ * is a way to. */
+static void refuse_handshake(struct net_connection *connection)
+{
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text problem = net_tls_problem(&arena);
+    if (connection->loop->n_handshakes_failed++ == 0) {
+        base_log(BASE_LOG_WARNING, "a TLS handshake failed: %.*s", BASE_TEXT_ARGS(problem));
+    }
+    base_arena_release(&arena);
+    end_connection(connection);
 }
 
 void net_connection_read(struct net_connection *connection)
@@ -212,23 +318,31 @@ void net_connection_read(struct net_connection *connection)
         pause_reading(connection);
         return;
     }
-    ssize_t n = read(connection->fd, loop->read_buffer, BASE_READ_BUFFER_BYTES);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    if (n < 0) {
-        net_connection_close(connection);
-        return;
-    }
-    connection->read_ended = n == 0;
     if (connection->lingering) {
-        if (connection->read_ended) {
+        if (!net_socket_discard(&connection->socket, loop->read_buffer, BASE_READ_BUFFER_BYTES)) {
             net_connection_close(connection);
         }
         return;
     }
+    bool greeted = net_socket_greeted(&connection->socket);
+    size_t n;
+    enum net_result result = fill_read_buffer(connection, &n);
+    if (result == NET_WAIT) {
+        charge_connection(connection);
+        watch(connection);
+        return;
+    }
+    if (result == NET_BROKEN && !greeted && connection->socket.broken) {
+        refuse_handshake(connection);
+        return;
+    }
+    if (result == NET_BROKEN) {
+        net_connection_close(connection);
+        return;
+    }
+    connection->read_ended = n == 0;
     connection->last_read_ns = loop->now_ns;
-    struct base_bytes bytes = {loop->read_buffer, (size_t)n};
+    struct base_bytes bytes = {loop->read_buffer, n};
     if (!connection->closing &&
         !loop->server->options.handler->received(connection->session, bytes)) {
         connection->closing = true;
@@ -244,18 +358,16 @@ void net_connection_read(struct net_connection *connection)
 static bool send_bytes(struct net_connection *connection, struct base_bytes bytes)
 {
     while (bytes.length > 0) {
-        ssize_t n = send(connection->fd, bytes.bytes, bytes.length, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0 && errno != EAGAIN) {
-            return false;
-        }
-        if (n < 0) {
+        size_t n;
+        enum net_result result = net_socket_write(&connection->socket, bytes, &n);
+        if (result == NET_WAIT) {
             break;
         }
+        if (result != NET_DONE) {
+            return false;
+        }
         connection->last_write_ns = connection->loop->now_ns;
-        bytes = (struct base_bytes){bytes.bytes + n, bytes.length - (size_t)n};
+        bytes = (struct base_bytes){bytes.bytes + n, bytes.length - n};
     }
     if (bytes.length > 0 && connection->unsent_memory == NULL) {
         connection->unsent_memory = base_allocate(bytes.length);
@@ -270,22 +382,6 @@ static bool send_bytes(struct net_connection *connection, struct base_bytes byte
     return true;
 }
 
-/* All is sent and the session is over. */
-static void end_connection(struct net_connection *connection)
-{
-    if (connection->read_ended || shutdown(connection->fd, SHUT_WR) != 0) {
-        net_connection_close(connection);
-        return;
-    }
-    connection->lingering = true;
-    connection->last_write_ns = connection->loop->now_ns;
-    if (connection->paused) {
-        connection->paused = false;
-        connection->loop->n_paused--;
-    }
-    watch(connection);
-}
-
 void net_connection_flush(struct net_connection *connection)
 {
     const struct net_handler *handler = connection->loop->server->options.handler;
@@ -297,7 +393,8 @@ void net_connection_flush(struct net_connection *connection)
         net_connection_close(connection);
         return;
     }
-    while (connection->unsent_memory == NULL) {
+    bool greeted = net_socket_greeted(&connection->socket);
+    while (greeted && connection->unsent_memory == NULL) {
         size_t length = handler->produce(connection->session, buffer, BASE_WRITE_BUFFER_BYTES);
         if (length == 0) {
             break;
@@ -309,8 +406,7 @@ void net_connection_flush(struct net_connection *connection)
     }
     charge_connection(connection);
     if (connection->paused && connection->charged <= BASE_SMALL_HELD_BYTES) {
-        connection->paused = false;
-        connection->loop->n_paused--;
+        resume_reading(connection);
     }
     if (connection->unsent_memory == NULL &&
         (connection->closing || handler->finished(connection->session))) {

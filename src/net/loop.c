@@ -3,6 +3,7 @@
  *
  *   epoll_wait   what is readable is read once and given to the handler; what became writable goes
  *                on the list to flush
+ *   ready        what TLS had more of than one read takes is read
  *   tick         once a second, connections that make no progress are closed
  *   mailbox      what other threads posted; it wakes connections
  *   flush        each connection on the list once, all that its session has to say in as few writes
@@ -35,6 +36,14 @@ static void flush_woken(struct net_loop *loop)
 
 static void bury(struct net_loop *loop)
 {
+    struct net_connection **link = loop->dead == NULL ? NULL : &loop->ready;
+    while (link != NULL && *link != NULL) {
+        if ((*link)->dead) {
+            *link = (*link)->next_ready;
+        } else {
+            link = &(*link)->next_ready;
+        }
+    }
     while (loop->dead != NULL) {
         struct net_connection *connection = loop->dead;
         loop->dead = connection->next_dead;
@@ -46,6 +55,10 @@ static void tick(struct net_loop *loop)
 {
     const struct net_handler *handler = loop->server->options.handler;
     struct net_connection *next;
+    if (loop->n_handshakes_failed > 1) {
+        base_log(BASE_LOG_WARNING, "%u more TLS handshakes failed", loop->n_handshakes_failed - 1);
+    }
+    loop->n_handshakes_failed = 0;
     for (struct net_connection *each = loop->connections; each != NULL; each = next) {
         next = each->next;
         if (each->lingering) {
@@ -54,7 +67,8 @@ static void tick(struct net_loop *loop)
             }
             continue;
         }
-        if (!handler->tick(each->session, loop->now_ns, each->last_read_ns, each->last_write_ns)) {
+        if (net_connection_tls_is_late(each) ||
+            !handler->tick(each->session, loop->now_ns, each->last_read_ns, each->last_write_ns)) {
             net_connection_close(each);
         }
     }
@@ -170,7 +184,7 @@ static void handle_event(struct net_loop *loop, const struct epoll_event *event)
     if ((event->events & EPOLLOUT) != 0) {
         net_connection_wake(connection);
     }
-    if ((event->events & EPOLLIN) != 0) {
+    if ((event->events & EPOLLIN) != 0 || connection->socket.wants_write) {
         net_connection_read(connection);
     }
 }
@@ -225,13 +239,16 @@ void *net_loop_run(void *argument)
     begin_loop(loop);
     while (!atomic_load(&loop->stopping)) {
         struct epoll_event events[EVENTS_MAX];
-        int wait_ms = loop->n_paused > 0 ? BASE_PAUSED_WAIT_MS : BASE_TICK_MS;
+        int wait_ms = loop->ready != NULL  ? 0
+                      : loop->n_paused > 0 ? BASE_PAUSED_WAIT_MS
+                                           : BASE_TICK_MS;
         int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms);
         base_assert(n >= 0 || errno == EINTR);
         loop->now_ns = base_now_mono_ns(&base_clock_system);
         for (int i = 0; i < n; i++) {
             handle_event(loop, &events[i]);
         }
+        net_loop_read_ready(loop);
         once_a_second(loop);
         net_loop_read_mailbox(loop);
         flush_woken(loop);

@@ -5,7 +5,7 @@
 #ifndef ZANDAKA_NET_LOOP_H
 #define ZANDAKA_NET_LOOP_H
 
-#include "net/net.h"
+#include "net/tls.h"
 
 #include <netdb.h>
 #include <pthread.h>
@@ -14,13 +14,15 @@
 struct net_connection {
     struct net_loop *loop;
     void *session;
-    int fd;
+    struct net_socket socket;
     uint32_t interest;        /* what epoll was last told */
+    int64_t opened_ns;        /* when it came */
     int64_t last_read_ns;     /* when bytes last came */
     int64_t last_write_ns;    /* when bytes last went out */
     size_t charged;           /* of the budget */
     struct base_bytes unsent; /* what a full socket left over, in unsent_memory */
     uint8_t *unsent_memory;   /* NULL: nothing is left over */
+    int64_t half_record_ns;   /* since when part of a TLS record waits for its rest; 0: none does */
     bool read_ended;          /* the peer closed its side, or broke */
     bool closing;             /* the session has ended: send what there is, then close */
     bool lingering;           /* all is sent; what still comes is read and dropped */
@@ -28,6 +30,9 @@ struct net_connection {
     bool paused;              /* not read from, since the budget is spent */
     bool woken;               /* on the loop's list of connections to flush */
     struct net_connection *next_woken;
+    bool unread; /* TLS holds more for us, of which epoll knows nothing */
+    bool ready;  /* on the loop's list of connections to read from all the same */
+    struct net_connection *next_ready;
     struct net_connection *next; /* all connections of the loop */
     struct net_connection *previous;
     struct net_connection *next_dead;
@@ -42,27 +47,31 @@ struct net_loop {
     atomic_bool stopping;
     struct net_connection *connections;
     struct net_connection *woken;
+    struct net_connection *ready;
     struct net_connection *dead;
     unsigned n_paused;
     struct net_connection *favoured; /* may read on although it holds much; NULL: nobody */
     int64_t now_ns;                  /* of this round */
     int64_t next_tick_ns;            /* when the connections are asked next whether they go on */
-    bool accepting;        /* only the first loop: whether the listening socket is watched */
-    bool draining;         /* no connection is taken any more */
-    uint8_t *read_buffer;  /* BASE_READ_BUFFER_BYTES */
-    uint8_t *write_buffer; /* BASE_WRITE_BUFFER_BYTES */
+    bool accepting;               /* only the first loop: whether the listening socket is watched */
+    bool draining;                /* no connection is taken any more */
+    unsigned n_handshakes_failed; /* since it was last logged */
+    uint8_t *read_buffer;         /* BASE_READ_BUFFER_BYTES */
+    uint8_t *write_buffer;        /* BASE_WRITE_BUFFER_BYTES */
 };
 
 struct net_server {
     struct net_options options;
-    int listen_fd;    /* -1 once the server drains; the first loop's while it runs */
-    char address[80]; /* HOST:PORT as bound: an IPv6 host takes 46, a zone 16 */
+    struct base_arena arena; /* the texts of options.tls */
+    int listen_fd;           /* -1 once the server drains; the first loop's while it runs */
+    char address[80];        /* HOST:PORT as bound: an IPv6 host takes 46, a zone 16 */
     unsigned n_loops;
     struct net_loop *loops;
     bool stopped;       /* the loops' threads have ended */
     unsigned next_loop; /* which gets the next connection; the first loop's */
     atomic_size_t inflight_bytes;
-    pthread_mutex_t lock; /* of n_connections, for who waits until there are none */
+    pthread_mutex_t lock;   /* of n_connections, for who waits until there are none, and of tls */
+    struct ssl_ctx_st *tls; /* for new connections; NULL: plaintext */
     pthread_cond_t none_left;
     unsigned n_connections;
 };
@@ -83,6 +92,10 @@ void net_connection_read(struct net_connection *connection);
 /* Sends all that the session has to say and the socket takes; ends the connection when that was the
  * last. */
 void net_connection_flush(struct net_connection *connection);
+/* Reads from those that TLS holds more of. */
+void net_loop_read_ready(struct net_loop *loop);
+/* Whether TLS is late: a handshake, or the rest of a record. */
+bool net_connection_tls_is_late(const struct net_connection *connection);
 /* Closes it, unless that was done; it is freed at the end of the round. */
 void net_connection_close(struct net_connection *connection);
 /* Has those that paused for the budget try again, once there may be room. */

@@ -13,9 +13,43 @@
 
 #include "base/base.h"
 
+/* What came of an attempt to read or to write. */
+enum net_result {
+    NET_DONE,
+    NET_WAIT,  /* not now: the socket is empty, or full */
+    NET_ENDED, /* the peer has said that nothing more will come */
+    NET_BROKEN /* the connection is gone, or what came is no TLS */
+};
+
 struct net_server;
 struct net_loop;
 struct net_connection;
+
+/* --- TLS --- */
+
+/* Files in PEM. For a server: its certificate, followed by those that lead up from it, its key, and
+ * the authorities whose certificates callers may show. For a client: the certificate that it shows,
+ * if any, and the authorities whose servers it believes. */
+struct net_tls_files {
+    struct base_text certificate; /* empty: none */
+    struct base_text key;         /* goes with it */
+    struct base_text authority;   /* empty: a server asks for none; a client takes the system's */
+    bool peer_required;           /* a server: who shows no certificate is not let in */
+};
+
+/* Whether a server could use them now. False: *ret_message says which file is wrong and why, in the
+ * arena. */
+bool net_tls_check(const struct net_tls_files *files, struct base_arena *arena,
+                   struct base_text *ret_message) BASE_MUST_USE;
+
+/* What the two sides of a connection have agreed to speak, by ALPN. */
+enum net_protocol {
+    NET_PROTOCOL_UNSAID, /* plaintext: the first bytes say it */
+    NET_PROTOCOL_HTTP1,  /* TLS, and also when the client said nothing */
+    NET_PROTOCOL_HTTP2
+};
+
+/* --- the server --- */
 
 /* What a server does with its connections. All on the loop's thread. `session` is what `opened`
  * gave. */
@@ -46,16 +80,23 @@ struct net_options {
     unsigned n_loops;
     unsigned connections_max;
     size_t inflight_max_bytes;
+    struct net_tls_files tls; /* certificate empty: plaintext. With TLS the process must ignore
+                               * SIGPIPE */
     const struct net_handler *handler;
     void *context; /* for handler->opened */
 };
 
 /* Listens and starts the loops. NULL: *ret_message says why and what to do, in the arena (port
- * taken, no such address, no permission). */
+ * taken, no such address, no permission, a file of TLS). */
 struct net_server *net_server_open(const struct net_options *options, struct base_arena *arena,
                                    struct base_text *ret_message);
 /* HOST:PORT as bound. Lives as long as the server. */
 struct base_text net_server_address(const struct net_server *server);
+/* Reads the files of TLS again, for the connections that come from now on; those that there are go
+ * on as they are. Any thread. False: *ret_message says what is wrong, in the arena, and all stays
+ * as it was. Only for a server with TLS. */
+bool net_server_reload_tls(struct net_server *server, struct base_arena *arena,
+                           struct base_text *ret_message) BASE_MUST_USE;
 /* Takes no new connections, drains those that there are, and waits until they are gone or the time
  * is up. Any thread but a loop's. */
 void net_server_drain(struct net_server *server, int64_t timeout_ms);
@@ -77,6 +118,15 @@ struct net_loop *net_connection_loop(const struct net_connection *connection);
 /* The session has something to send: produce is called soon. On the loop's thread, and not after
  * `closed`. */
 void net_connection_wake(struct net_connection *connection);
+/* The names of the certificate that the peer has shown and that one of tls.authority's has signed:
+ * its subject's alternative names of the kinds DNS, in lower case, and URI, in the certificate's
+ * order. A DNS name has no colon, so that none looks like a URI. Up to `capacity` of them into
+ * ret_names, in the arena; gives how many, 0 without such a certificate. On the loop's thread, once
+ * bytes have come. */
+size_t net_connection_peer_names(const struct net_connection *connection, struct base_arena *arena,
+                                 struct base_text *ret_names, size_t capacity);
+/* Once bytes have come. */
+enum net_protocol net_connection_protocol(const struct net_connection *connection);
 /* Counts bytes that a session's requests hold outside of it (or gives them back, below 0). Any
  * thread. */
 void net_server_charge(struct net_server *server, int64_t bytes);

@@ -90,6 +90,38 @@ static void start_loops(struct net_server *server)
     }
 }
 
+/* The names of TLS's files are needed again by a reload. */
+static void keep_file_names(struct net_server *server)
+{
+    struct net_tls_files *files = &server->options.tls;
+    files->certificate = base_arena_text(&server->arena, files->certificate);
+    files->key = base_arena_text(&server->arena, files->key);
+    files->authority = base_arena_text(&server->arena, files->authority);
+}
+
+bool net_tls_check(const struct net_tls_files *files, struct base_arena *arena,
+                   struct base_text *ret_message)
+{
+    struct ssl_ctx_st *context = net_tls_server_context(files, arena, ret_message);
+    net_tls_context_release(context);
+    return context != NULL;
+}
+
+bool net_server_reload_tls(struct net_server *server, struct base_arena *arena,
+                           struct base_text *ret_message)
+{
+    struct ssl_ctx_st *fresh = net_tls_server_context(&server->options.tls, arena, ret_message);
+    if (fresh == NULL) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&server->lock);
+    struct ssl_ctx_st *old = server->tls;
+    server->tls = fresh;
+    (void)pthread_mutex_unlock(&server->lock);
+    net_tls_context_release(old);
+    return true;
+}
+
 struct net_server *net_server_open(const struct net_options *options, struct base_arena *arena,
                                    struct base_text *ret_message)
 {
@@ -98,8 +130,18 @@ struct net_server *net_server_open(const struct net_options *options, struct bas
     if (fd < 0) {
         return NULL;
     }
+    struct ssl_ctx_st *tls = NULL;
+    if (options->tls.certificate.length > 0) {
+        tls = net_tls_server_context(&options->tls, arena, ret_message);
+        if (tls == NULL) {
+            (void)close(fd);
+            return NULL;
+        }
+    }
     struct net_server *server = base_allocate_zeroed(1, sizeof *server);
     server->options = *options;
+    keep_file_names(server);
+    server->tls = tls;
     server->listen_fd = fd;
     server->n_loops = options->n_loops;
     server->loops = base_allocate_zeroed(options->n_loops, sizeof *server->loops);
@@ -123,6 +165,17 @@ struct base_text net_server_address(const struct net_server *server)
 struct net_loop *net_connection_loop(const struct net_connection *connection)
 {
     return connection->loop;
+}
+
+size_t net_connection_peer_names(const struct net_connection *connection, struct base_arena *arena,
+                                 struct base_text *ret_names, size_t capacity)
+{
+    return net_socket_peer_names(&connection->socket, arena, ret_names, capacity);
+}
+
+enum net_protocol net_connection_protocol(const struct net_connection *connection)
+{
+    return net_socket_protocol(&connection->socket);
 }
 
 struct net_server *net_connection_server(const struct net_connection *connection)
@@ -225,6 +278,8 @@ void net_server_close(struct net_server *server)
     }
     (void)pthread_cond_destroy(&server->none_left);
     (void)pthread_mutex_destroy(&server->lock);
+    net_tls_context_release(server->tls);
+    base_arena_release(&server->arena);
     free(server->loops);
     free(server);
 }

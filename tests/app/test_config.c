@@ -219,7 +219,8 @@ static void what_cannot_be_served_is_told_before_anything_is_opened(void **state
         const char *message; /* NULL: it can be */
     } rows[] = {
         {{.listen = "here"}, "cannot listen on `here`: it is not HOST:PORT"},
-        {{.listen = "0.0.0.0:8630"}, "will not listen on 0.0.0.0:8630: there is no authentication"},
+        {{.listen = "0.0.0.0:8630"},
+         "will not listen on 0.0.0.0:8630, which others can reach, because it has no TLS"},
         {{.listen = "[::]:8630"}, "will not listen on [::]:8630"},
         {{.listen = "[::1]:0"}, NULL},
         {{.listen = "127.0.0.2:65535"}, NULL},

@@ -238,7 +238,7 @@ class Shutdown(unittest.TestCase):
         self.assertIn(f"cannot listen on {server.address}", second.stderr)
         self.assertEqual(server.get("/livez"), (200, b"ok"))
 
-    def test_only_loopback_is_listened_on(self):
+    def test_only_loopback_is_listened_on_without_tls(self):
         directory = self.start().directory
         for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "10.0.0.1:8630"]:
             store = directory / "never"
