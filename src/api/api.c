@@ -14,6 +14,7 @@ struct api *api_open(const struct api_options *options)
     api->store = options->store;
     api->kinds = options->kinds;
     api->clock = options->clock;
+    api->reflection = api_reflection_open();
     atomic_init(&api->draining, false);
     for (size_t i = 0; i < api->kinds->n_kinds; i++) {
         struct base_text code = api->kinds->kinds[i].code;
@@ -28,19 +29,29 @@ void api_set_draining(struct api *api)
     atomic_store(&api->draining, true);
 }
 
+bool api_ready(struct api *api, const char **ret_reason)
+{
+    if (atomic_load(&api->draining)) {
+        *ret_reason = "draining";
+        return false;
+    }
+    return store_ready(api->store, ret_reason);
+}
+
 void api_close(struct api *api)
 {
+    api_reflection_close(api->reflection);
     free(api);
 }
 
 /* --- start --- */
 
-static int64_t deadline_of(const struct base_clock *clock, int64_t timeout_ns)
+int64_t api_deadline_of(const struct api *api, int64_t timeout_ns)
 {
     if (timeout_ns < 0) {
         return BASE_NO_DEADLINE;
     }
-    int64_t now_ns = base_now_mono_ns(clock);
+    int64_t now_ns = base_now_mono_ns(api->clock);
     return timeout_ns > BASE_NO_DEADLINE - now_ns ? BASE_NO_DEADLINE : now_ns + timeout_ns;
 }
 
@@ -84,7 +95,7 @@ static bool start_method(struct api_exchange *exchange)
     if (message == NULL) {
         return api_exchange_refuse_field(exchange, wrong.field, wrong.message);
     }
-    exchange->deadline_mono_ns = deadline_of(exchange->api->clock, exchange->request->timeout_ns);
+    exchange->deadline_mono_ns = api_deadline_of(exchange->api, exchange->request->timeout_ns);
     return method->start(exchange, message);
 }
 
@@ -278,20 +289,21 @@ static bool reply_answer(struct api_exchange *exchange, struct wire_reply *ret_r
     return true;
 }
 
-static void reply_grpc_error(struct api_exchange *exchange, struct wire_reply *ret_reply)
+void api_error_reply_grpc(struct base_arena *arena, const struct api_error *error,
+                          struct wire_reply *ret_reply)
 {
-    const struct base_error *row = base_error_of(exchange->error.reason);
-    Google__Rpc__Status *status = api_error_status(exchange->arena, &exchange->error);
+    const struct base_error *row = base_error_of(error->reason);
+    Google__Rpc__Status *status = api_error_status(arena, error);
     *ret_reply = (struct wire_reply){
         .grpc_status = row->code,
         .grpc_message = base_text_of(status->message),
-        .grpc_status_details = api_codec_pack(exchange->arena, &status->base),
+        .grpc_status_details = api_codec_pack(arena, &status->base),
     };
     /* gRPC's own word for "do not repeat it" (contract 4). */
     if (base_text_equal(base_text_of(row->retry), BASE_TEXT("never"))) {
         ret_reply->n_trailers = 1;
         ret_reply->trailers =
-            one_header(exchange->arena, BASE_TEXT("grpc-retry-pushback-ms"), BASE_TEXT("-1"));
+            one_header(arena, BASE_TEXT("grpc-retry-pushback-ms"), BASE_TEXT("-1"));
     }
 }
 
@@ -326,7 +338,7 @@ void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply)
         reply_page(&exchange->page, ret_reply);
     } else if (failed || !reply_answer(exchange, ret_reply)) {
         if (exchange->request->form == WIRE_GRPC) {
-            reply_grpc_error(exchange, ret_reply);
+            api_error_reply_grpc(exchange->arena, &exchange->error, ret_reply);
         } else {
             reply_http_error(exchange, ret_reply);
         }

@@ -9,6 +9,9 @@
  *   finished     on any thread, perhaps before api_start returns: the answer can be made
  *   api_reply    on the connection's thread: make the answer
  *   api_end      frees the exchange with its request
+ *
+ * and a streamed call (wire.h) wholly on the connection's thread: api_stream_start, what its client
+ * sends, and api_stream_step as often as there is something to do.
  */
 #ifndef ZANDAKA_API_H
 #define ZANDAKA_API_H
@@ -21,6 +24,7 @@
 
 struct api;
 struct api_exchange;
+struct api_stream;
 
 struct api_options {
     struct service *service;
@@ -31,7 +35,7 @@ struct api_options {
 
 /* Never NULL. */
 struct api *api_open(const struct api_options *options);
-/* From now on /readyz says 503 `draining`; calls are still answered. Any thread. */
+/* From now on the server is not ready: `draining`; calls are still answered. Any thread. */
 void api_set_draining(struct api *api);
 /* No exchange may be under way. */
 void api_close(struct api *api);
@@ -46,6 +50,36 @@ void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply);
 size_t api_held_bytes(const struct api_exchange *exchange);
 /* Only after `finished` was called. */
 void api_end(struct api_exchange *exchange);
+
+/* --- streamed calls: health watches and reflection --- */
+
+/* The largest message, in bytes, that a call to that path may send, if it is streamed; 0: it is
+ * not. */
+size_t api_stream_message_max(struct base_text path);
+/* Takes the request of a streamed call and owns it. Never NULL. */
+struct api_stream *api_stream_start(struct api *api, struct wire_request *request);
+/* A message has come. Only the first, and those that API_STREAM_NEXT asked for. */
+void api_stream_message(struct api_stream *stream, struct base_bytes message);
+/* There will be no more messages. */
+void api_stream_half_close(struct api_stream *stream);
+/* The server is about to end: so is the call, with SHUTTING_DOWN. */
+void api_stream_stop(struct api_stream *stream);
+
+enum api_stream_step {
+    API_STREAM_WAIT,    /* nothing now */
+    API_STREAM_MESSAGE, /* ret_reply->body is a message to be sent; valid until the next call */
+    API_STREAM_NEXT,    /* the next message may come */
+    API_STREAM_END      /* the call ends with *ret_reply; valid until api_stream_end */
+};
+/* What is to be done now. Asked until it says WAIT or END, whenever something has happened: one of
+ * the functions above, room to send, the beginning of a drain; and once a second, since what is
+ * watched changes, and deadlines pass, by themselves. */
+enum api_stream_step api_stream_step(struct api_stream *stream,
+                                     struct wire_reply *ret_reply) BASE_MUST_USE;
+/* Bytes that the call holds, with what wire keeps of its answer's headers, for the budget. */
+size_t api_stream_held_bytes(const struct api_stream *stream);
+/* Frees the call with its request. At any time. */
+void api_stream_end(struct api_stream *stream);
 
 /* --- the rules of a well-formed request, for whoever makes commands --- */
 

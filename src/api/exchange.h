@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "api/codec.h"
 #include "api/error_details.h"
+#include "api/reflection.h"
 
 #include <stdatomic.h>
 
@@ -17,6 +18,7 @@ struct api {
     struct store *store;
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
+    struct api_reflection *reflection;
     atomic_bool draining;
     /* The kinds' codes ended by NUL, as messages want them. */
     char kind_codes[BASE_KINDS_MAX][BASE_KIND_MAX_BYTES + 1];
@@ -79,6 +81,14 @@ struct api_exchange {
     void *found; /* the method's own */
 };
 
+/* Whether the server takes calls. False: *ret_reason says why not, a static text. Any thread. */
+bool api_ready(struct api *api, const char **ret_reason);
+/* When a request that may take that long has to be answered. */
+int64_t api_deadline_of(const struct api *api, int64_t timeout_ns);
+/* An error as gRPC has it; what it points to is in the arena. */
+void api_error_reply_grpc(struct base_arena *arena, const struct api_error *error,
+                          struct wire_reply *ret_reply);
+
 /* The method with that path, or NULL. */
 const struct api_method *api_method_at(struct base_text path);
 
@@ -135,6 +145,11 @@ void api_get_transaction_answer(struct api_exchange *exchange, struct api_answer
 bool api_list_entries_start(struct api_exchange *exchange, const ProtobufCMessage *message);
 enum store_fault api_list_entries_read(struct api_exchange *exchange, struct store *store);
 void api_list_entries_answer(struct api_exchange *exchange, struct api_answer *ret_answer);
+
+/* --- health.c --- */
+
+bool api_health_check_start(struct api_exchange *exchange, const ProtobufCMessage *message);
+void api_health_check_answer(struct api_exchange *exchange, struct api_answer *ret_answer);
 
 /* --- pages.c --- */
 

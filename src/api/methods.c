@@ -1,14 +1,13 @@
 /* The method table: a later method is a row here and the functions that it names. */
 #include "api/exchange.h"
+#include "grpc/health/v1/health.pb-c.h"
 #include "zandaka/v1/balance_service.pb-c.h"
-
-#define SERVICE_PATH "/zandaka.v1.BalanceService/"
 
 /* A field that a write does not know might be content (contract 3.5), so it is refused. */
 #define WRITE API_CODEC_REFUSE_UNKNOWN
 #define READ API_CODEC_PASS_UNKNOWN
 
-static const struct api_method methods[] = {
+static const struct api_method balance_methods[] = {
     {"Add", &zandaka__v1__add_request__descriptor, WRITE, api_add_start, NULL, api_write_answer},
     {"Consume", &zandaka__v1__consume_request__descriptor, WRITE, api_consume_start, NULL,
      api_write_answer},
@@ -26,16 +25,40 @@ static const struct api_method methods[] = {
      api_list_entries_read, api_list_entries_answer},
 };
 
-const struct api_method *api_method_at(struct base_text path)
+static const struct api_method health_methods[] = {
+    {"Check", &grpc__health__v1__health_check_request__descriptor, READ, api_health_check_start,
+     NULL, api_health_check_answer},
+};
+
+static const struct {
+    const char *path;
+    size_t n_methods;
+    const struct api_method *methods;
+} services[] = {
+    {"/zandaka.v1.BalanceService/", sizeof balance_methods / sizeof balance_methods[0],
+     balance_methods},
+    {"/grpc.health.v1.Health/", sizeof health_methods / sizeof health_methods[0], health_methods},
+};
+
+/* The method of that name in a service, or NULL. */
+static const struct api_method *method_named(struct base_text name, size_t n_methods,
+                                             const struct api_method *methods)
 {
-    struct base_text service = BASE_TEXT(SERVICE_PATH);
-    if (!base_text_starts_with(path, service)) {
-        return NULL;
-    }
-    struct base_text name = {path.bytes + service.length, path.length - service.length};
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    for (size_t i = 0; i < n_methods; i++) {
         if (base_text_equal(base_text_of(methods[i].name), name)) {
             return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+const struct api_method *api_method_at(struct base_text path)
+{
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+        struct base_text service = base_text_of(services[i].path);
+        if (base_text_starts_with(path, service)) {
+            struct base_text name = {path.bytes + service.length, path.length - service.length};
+            return method_named(name, services[i].n_methods, services[i].methods);
         }
     }
     return NULL;

@@ -16,9 +16,7 @@ static void page_live(struct api_exchange *exchange)
 static void page_ready(struct api_exchange *exchange)
 {
     const char *reason = NULL;
-    if (atomic_load(&exchange->api->draining)) {
-        reason = "draining";
-    } else if (store_ready(exchange->api->store, &reason)) {
+    if (api_ready(exchange->api, &reason)) {
         page_live(exchange);
         return;
     }

@@ -7,10 +7,13 @@
 #include "app/bench_calls.h"
 #include "net/net.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct load;
 
@@ -24,7 +27,7 @@ struct slot {
 };
 
 struct link {
-    struct net_stream *stream;
+    int fd;
     struct wire_client *client;
     uint8_t *unsent_memory; /* BASE_WRITE_BUFFER_BYTES */
     struct base_bytes unsent;
@@ -118,33 +121,26 @@ static void send_link(struct load *load, struct link *link)
         if (link->unsent.length == 0) {
             return;
         }
-        size_t n;
-        enum net_result result = net_stream_send(link->stream, link->unsent, &n);
-        if (result != NET_DONE) {
-            load->broken = load->broken || result != NET_WAIT;
+        ssize_t n = write(link->fd, link->unsent.bytes, link->unsent.length);
+        if (n < 0) {
+            load->broken = load->broken || (errno != EAGAIN && errno != EINTR);
             return;
         }
         link->unsent.bytes += n;
-        link->unsent.length -= n;
+        link->unsent.length -= (size_t)n;
     }
 }
 
 static void receive_link(struct load *load, struct link *link)
 {
     uint8_t buffer[BASE_READ_BUFFER_BYTES];
-    size_t n;
-    enum net_result result;
-    while ((result = net_stream_receive(link->stream, buffer, sizeof buffer, &n)) == NET_DONE) {
-        if (!wire_client_receive(link->client, (struct base_bytes){buffer, n})) {
-            load->broken = true;
-            return;
-        }
-        if (!load->options->server->tls) {
-            /* The poll that follows tells of the rest, and costs less than to be told of none. */
-            return;
-        }
+    ssize_t n = read(link->fd, buffer, sizeof buffer);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
     }
-    load->broken = load->broken || result != NET_WAIT;
+    if (n <= 0 || !wire_client_receive(link->client, (struct base_bytes){buffer, (size_t)n})) {
+        load->broken = true;
+    }
 }
 
 static bool open_links(struct load *load, struct base_arena *arena, struct base_text *ret_message)
@@ -152,12 +148,14 @@ static bool open_links(struct load *load, struct base_arena *arena, struct base_
     const struct bench_load_options *options = load->options;
     for (unsigned i = 0; i < options->workload->connections; i++) {
         struct link *link = &load->links[i];
-        link->stream = net_dial(options->server, arena, ret_message);
-        if (link->stream == NULL) {
+        link->fd = net_dial(options->server, 10000, arena, ret_message);
+        if (link->fd < 0) {
             return false;
         }
+        int failed = fcntl(link->fd, F_SETFL, O_NONBLOCK);
+        base_assert(failed == 0);
         link->unsent_memory = base_allocate(BASE_WRITE_BUFFER_BYTES);
-        link->client = wire_client_open(&load_events, load, options->server->address);
+        link->client = wire_client_open(&load_events, load, options->server);
     }
     return true;
 }
@@ -172,8 +170,8 @@ static void close_links(struct load *load)
             wire_client_close(link->client);
             free(link->unsent_memory);
         }
-        if (link->stream != NULL) {
-            net_stream_close(link->stream);
+        if (link->fd >= 0) {
+            (void)close(link->fd);
         }
     }
 }
@@ -195,7 +193,7 @@ static void wait_for_answers(struct load *load, struct pollfd *polled)
     for (unsigned i = 0; i < n_links; i++) {
         struct link *link = &load->links[i];
         send_link(load, link);
-        polled[i] = (struct pollfd){.fd = net_stream_descriptor(link->stream), .events = POLLIN};
+        polled[i] = (struct pollfd){.fd = link->fd, .events = POLLIN};
         if (link->unsent.length > 0) {
             polled[i].events |= POLLOUT;
         }
@@ -252,6 +250,9 @@ bool bench_load_run(const struct bench_load_options *options, struct base_arena 
     load->links = base_allocate_zeroed(workload->connections, sizeof *load->links);
     load->slots = base_allocate_zeroed((size_t)workload->connections * workload->in_flight,
                                        sizeof *load->slots);
+    for (unsigned i = 0; i < workload->connections; i++) {
+        load->links[i].fd = -1;
+    }
     bool connected = open_links(load, arena, ret_message);
     if (connected) {
         run_load(load);

@@ -1,5 +1,7 @@
 #include "app/session.h"
 
+#include "app/streams.h"
+
 #include <stdlib.h>
 
 /*
@@ -15,6 +17,7 @@ struct session {
     uint64_t caller;
     bool heard; /* something has come */
     size_t n_exchanges;
+    struct app_streams streams;
     uint32_t half_received;         /* what wire calls it; 0: no request is */
     int64_t half_received_since_ns; /* when it was seen so first */
 };
@@ -64,6 +67,10 @@ static void finished(void *context)
 static void take_request(void *user, uint32_t stream, struct wire_request *request)
 {
     struct session *session = user;
+    if (request->streamed) {
+        app_streams_start(&session->streams, stream, request);
+        return;
+    }
     struct exchange *exchange = base_allocate(sizeof *exchange);
     *exchange = (struct exchange){
         .message = {.run = answer}, .session = session, .stream = stream, .api = NULL};
@@ -75,13 +82,43 @@ static void take_request(void *user, uint32_t stream, struct wire_request *reque
 
 static void take_cancellation(void *user, uint32_t stream)
 {
-    /* The write goes on; its answer will find no stream and is dropped (contract 3.11). */
-    (void)user;
-    (void)stream;
+    /* A write goes on; its answer will find no stream and is dropped (contract 3.11). */
+    struct session *session = user;
+    app_streams_cancel(&session->streams, stream);
 }
 
-static const struct wire_server_events session_events = {.request = take_request,
-                                                         .cancelled = take_cancellation};
+static size_t streamed_message_max(void *user, struct base_text path)
+{
+    (void)user;
+    return api_stream_message_max(path);
+}
+
+static void take_message(void *user, uint32_t stream, struct base_bytes message)
+{
+    struct session *session = user;
+    app_streams_message(&session->streams, stream, message);
+}
+
+static void take_half_close(void *user, uint32_t stream)
+{
+    struct session *session = user;
+    app_streams_half_close(&session->streams, stream);
+}
+
+static void write_on(void *user, uint32_t stream)
+{
+    struct session *session = user;
+    app_streams_writable(&session->streams, stream);
+}
+
+static const struct wire_server_events session_events = {
+    .request = take_request,
+    .cancelled = take_cancellation,
+    .streamed_message_max = streamed_message_max,
+    .message = take_message,
+    .half_closed = take_half_close,
+    .writable = write_on,
+};
 
 static void *session_opened(void *context, struct net_connection *connection)
 {
@@ -93,6 +130,8 @@ static void *session_opened(void *context, struct net_connection *connection)
     session->server = net_connection_server(connection);
     session->caller = atomic_fetch_add(&shared->next_caller, 1);
     session->wire = wire_server_open(&session_events, session);
+    session->streams =
+        (struct app_streams){.api = shared->api, .wire = session->wire, .server = session->server};
     return session;
 }
 
@@ -155,13 +194,15 @@ static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
         now_mono_ns - session->half_received_since_ns > BASE_REQUEST_TIMEOUT_MS * BASE_NS_PER_MS) {
         return false;
     }
-    if (session->n_exchanges > 0) {
+    app_streams_step(&session->streams);
+    net_connection_wake(session->connection);
+    size_t held = wire_server_held_bytes(session->wire);
+    if (session->n_exchanges > 0 || (session->streams.n_streams > 0 && held == 0)) {
         return true;
     }
     /* Nothing is being worked on, so what is held are answers that the peer does not read. */
     int64_t last_ns = last_read_ns > last_write_ns ? last_read_ns : last_write_ns;
-    int64_t patience_ms =
-        wire_server_held_bytes(session->wire) > 0 ? BASE_REQUEST_TIMEOUT_MS : BASE_IDLE_TIMEOUT_MS;
+    int64_t patience_ms = held > 0 ? BASE_REQUEST_TIMEOUT_MS : BASE_IDLE_TIMEOUT_MS;
     return now_mono_ns - last_ns <= patience_ms * BASE_NS_PER_MS;
 }
 
@@ -170,14 +211,17 @@ static void session_drain(void *user, bool last)
     struct session *session = user;
     if (last) {
         wire_server_drain(session->wire);
+        app_streams_stop(&session->streams);
     } else {
         wire_server_shutdown_notice(session->wire);
+        app_streams_step(&session->streams); /* who watches is told that we are not ready */
     }
 }
 
 static void session_closed(void *user)
 {
     struct session *session = user;
+    app_streams_close(&session->streams);
     wire_server_close(session->wire);
     session->wire = NULL;
     session->connection = NULL;

@@ -47,6 +47,8 @@ static const struct base_error errors[BASE_REASON_COUNT] = {
     [BASE_REASON_INTERNAL] = {"INTERNAL", INTERNAL, "unknown", "same_request", "internal error"},
     [BASE_REASON_UNIMPLEMENTED] = {"UNIMPLEMENTED", UNIMPLEMENTED, "no", "never",
                                    "there is no such method"},
+    [BASE_REASON_UNKNOWN_SERVICE] = {"UNKNOWN_SERVICE", NOT_FOUND, "no", "never",
+                                     "there is no such service to ask the health of"},
 };
 
 const struct base_error *base_error_of(enum base_reason reason)

@@ -153,6 +153,8 @@
 /* Streamed calls of one connection (a health watch, a reflection): each may keep as much waiting as
  * a stream's window, so there are fewer than calls. */
 #define BASE_STREAMED_CALLS_MAX 100
+/* Bytes of a message of these calls: a name, and the question around it. */
+#define BASE_STREAM_REQUEST_MAX_BYTES 4096
 /* Bytes that wait on a stream to be sent, beyond which nothing more is written to it. */
 #define BASE_STREAM_UNSENT_MAX_BYTES 65536
 /* Bytes of a request's header list, as HTTP/2 counts them, and of an HTTP/1.1 head. */

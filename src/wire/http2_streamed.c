@@ -30,13 +30,13 @@ void wire_http2_streamed_close(struct http2_server *server, struct http2_stream 
     server->n_streamed--;
 }
 
+/* What is half received or not sent; so an idle call holds nothing. */
 static void count_held(struct http2_server *server, struct http2_stream *stream)
 {
     const struct http2_streamed *streamed = stream->streamed;
     wire_http2_stream_hold(server, stream,
-                           sizeof *streamed + streamed->ahead.capacity + streamed->unsent.capacity +
+                           streamed->ahead.capacity + streamed->unsent.capacity +
                                stream->message.bytes.capacity +
-                               base_arena_held(&stream->reply.arena) +
                                base_arena_held(&streamed->trailers.arena));
 }
 
