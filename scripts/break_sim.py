@@ -52,22 +52,22 @@ BREAKS = [
     ("a balance is refused when it is just enough", "src/ledger/operations.c",
      "return after_minor >= 0 ?", "return after_minor > 0 ?"),
     ("everything is answered before the commit", "src/service/batch.c",
-     "    fault = store_commit(batch->store, &batch->facts);\n"
+     "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
      "    for (size_t i = 0; i < part->n_calls; i++) {\n"
      "        if (fault == STORE_OK) {\n",
      "    for (size_t i = 0; i < part->n_calls; i++) {\n"
      "        call_answer(batch, part->calls[i].call);\n    }\n"
      "    part->n_calls = 0;\n"
-     "    fault = store_commit(batch->store, &batch->facts);\n"
+     "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
      "    for (size_t i = 0; i < part->n_calls; i++) {\n"
      "        if (fault == STORE_OK) {\n"),
     ("after a conflict the old decision is answered", "src/service/batch.c",
-     "    fault = store_commit(batch->store, &batch->facts);\n",
-     "    fault = store_commit(batch->store, &batch->facts);\n"
+     "    fault = store_commit(batch->store, batch->session, &batch->facts);\n",
+     "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
      "    fault = fault == STORE_CONFLICT ? STORE_OK : fault;\n"),
     ("an unknown outcome counts as written", "src/service/batch.c",
-     "    fault = store_commit(batch->store, &batch->facts);\n",
-     "    fault = store_commit(batch->store, &batch->facts);\n"
+     "    fault = store_commit(batch->store, batch->session, &batch->facts);\n",
+     "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
      "    fault = fault == STORE_UNKNOWN ? STORE_OK : fault;\n"),
     ("an unknown outcome counts as not written", "src/service/batch.c",
      "} else if (fault == STORE_UNKNOWN) {", "} else if (false) {"),

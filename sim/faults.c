@@ -53,10 +53,10 @@ static void delay(struct sim_server *server)
     }
 }
 
-static enum store_fault door_load(struct store *base, struct ledger_facts *facts)
+static enum store_fault door_load(struct store *base, unsigned session, struct ledger_facts *facts)
 {
     struct sim_door *door = (struct sim_door *)base;
-    enum store_fault fault = store_load(world_of(door)->memory, facts);
+    enum store_fault fault = store_load(world_of(door)->memory, session, facts);
     delay(door->server);
     return fault;
 }
@@ -76,12 +76,13 @@ static void tell_doubts(struct sim_server *server, const struct ledger_facts *fa
     }
 }
 
-static enum store_fault door_commit(struct store *base, const struct ledger_facts *facts)
+static enum store_fault door_commit(struct store *base, unsigned session,
+                                    const struct ledger_facts *facts)
 {
     struct sim_door *door = (struct sim_door *)base;
     struct sim_server *server = door->server;
     struct sim_world *world = server->world;
-    enum store_fault fault = store_commit(world->memory, facts);
+    enum store_fault fault = store_commit(world->memory, session, facts);
     world->counts[SIM_COUNT_COMMITS]++;
     if (server->landing) {
         return fault;
@@ -102,14 +103,14 @@ static enum store_fault door_commit(struct store *base, const struct ledger_fact
     return fault;
 }
 
-static void door_abandon(struct store *base, const struct ledger_facts *facts)
+static void door_abandon(struct store *base, unsigned session, const struct ledger_facts *facts)
 {
     struct sim_door *door = (struct sim_door *)base;
     struct sim_server *server = door->server;
     if (server->event == STORE_FAULTY_UNKNOWN_LOST || server->event == STORE_FAULTY_UNKNOWN_LATE) {
         tell_doubts(server, facts);
     }
-    store_abandon(world_of(door)->memory, facts);
+    store_abandon(world_of(door)->memory, session, facts);
 }
 
 static enum store_fault door_read_transaction(struct store *base, struct base_text transaction_id,
@@ -236,6 +237,6 @@ struct store *sim_store_open(struct sim_server *server)
         .read_entries = door_read_entries,
         .close = door_close,
     };
-    server->door = (struct sim_door){{&backend, &server->world->kinds}, server};
+    server->door = (struct sim_door){{&backend, &server->world->kinds, 1}, server};
     return store_faulty_open(&server->door.base, choose, server);
 }

@@ -104,6 +104,9 @@
 #define BASE_READERS 2
 /* Event loops: one for each core, up to this. */
 #define BASE_LOOPS_MAX 64
+/* Sessions of a store, each with a thread that writes through it: by then a database has more
+ * commits under way than it syncs at once. */
+#define BASE_STORE_SESSIONS_MAX 64
 /* Accounts in the writer's cache: rows as they are stored, about 150 bytes each with a few kinds.
  */
 #define BASE_ACCOUNT_CACHE_MAX 1000000

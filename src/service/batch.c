@@ -137,7 +137,7 @@ static enum store_fault part_load(struct service_batch *batch, const struct batc
             ledger_facts_need(&batch->facts, &call->commands[at]);
         }
     }
-    return store_load(batch->store, &batch->facts);
+    return store_load(batch->store, batch->session, &batch->facts);
 }
 
 /* Loads, decides and commits the part once; with STORE_OK every call of it is answered. Nothing is
@@ -151,18 +151,18 @@ static enum store_fault part_attempt(struct service_batch *batch, struct batch_p
     }
     part_settle(batch, part);
     if (part->n_calls == 0) {
-        store_abandon(batch->store, &batch->facts);
+        store_abandon(batch->store, batch->session, &batch->facts);
         return STORE_OK;
     }
     batch->now_us = base_now_real_us(batch->clock);
     for (size_t i = 0; i < part->n_calls; i++) {
         part->calls[i].results_in_doubt = false;
         if (!call_decide(batch, &part->calls[i], batch->now_us)) {
-            store_abandon(batch->store, &batch->facts);
+            store_abandon(batch->store, batch->session, &batch->facts);
             return STORE_CORRUPT;
         }
     }
-    fault = store_commit(batch->store, &batch->facts);
+    fault = store_commit(batch->store, batch->session, &batch->facts);
     for (size_t i = 0; i < part->n_calls; i++) {
         if (fault == STORE_OK) {
             call_answer(batch, part->calls[i].call);
@@ -277,14 +277,15 @@ static void part_run(struct service_batch *batch, struct batch_part part)
 }
 
 void service_batch_open(struct service_batch *batch, const struct service_options *options,
-                        struct service_counters *counters,
+                        unsigned session, struct service_counters *counters,
                         void (*wait)(void *context, int64_t duration_ns))
 {
     batch->store = options->store;
     batch->counters = counters;
     batch->kinds = options->kinds;
     batch->clock = options->clock;
-    batch->random = options->seed ^ UINT64_C(0x9E3779B97F4A7C15);
+    batch->session = session;
+    batch->random = (options->seed + session) ^ UINT64_C(0x9E3779B97F4A7C15);
     if (batch->random == 0) {
         batch->random = 1; /* xorshift stays at zero for ever */
     }

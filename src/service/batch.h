@@ -38,12 +38,13 @@ struct service_batch_call {
 
 struct service_batch {
     struct store *store;
+    unsigned session; /* of the store: all that the batch does there is done on it */
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
     uint64_t random; /* the state of the jitter */
     void (*wait)(void *context, int64_t duration_ns);
     void *wait_context;
-    struct service_counters *counters; /* the service's */
+    struct service_counters *counters; /* the service's, over all sessions */
 
     /* Below is the batch's own. */
     struct base_arena arena; /* of one attempt */
@@ -61,7 +62,7 @@ struct service_batch {
 /* Makes a batch of zeroed memory; counts into `counters`, which outlive it; `wait` waits between
  * retries. */
 void service_batch_open(struct service_batch *batch, const struct service_options *options,
-                        struct service_counters *counters,
+                        unsigned session, struct service_counters *counters,
                         void (*wait)(void *context, int64_t duration_ns));
 /* Answers `n_calls` calls of at most BASE_BATCH_MAX commands together, each by one call of `done`;
  * they take effect in this order. */

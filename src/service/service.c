@@ -1,7 +1,7 @@
 /*
- * The service's doors and threads: one that writes, batch after batch, and some that read. The lock
- * guards the two lines of waiting calls and what is under it in the struct; it is never held while
- * the store works or `done` is called.
+ * The service's doors and threads: one for each session of the store that writes, batch after
+ * batch, and some that read. The lock guards the lines of waiting calls and what is under it in the
+ * structs; it is never held while the store works or `done` is called.
  */
 #include "service/service.h"
 
@@ -19,26 +19,36 @@
 /* Reading threads; more than this is a mistake of the configuration. */
 #define READERS_MAX 256
 
+/* A session of the store, with the calls that are written through it. */
+struct service_session {
+    struct service *service;
+    pthread_t writer;
+
+    /* Under the service's lock. */
+    pthread_cond_t calls_wait;
+    bool writer_sleeps; /* so that a submit wakes it only then */
+    struct service_queue queue;
+
+    /* The writer's, or service_step's. */
+    struct service_batch batch;
+    struct service_call *taken[BASE_BATCH_MAX];
+};
+
 struct service {
     struct store *store;
     const struct base_clock *clock;
     unsigned n_readers;
-    pthread_t writer;
     pthread_t readers[READERS_MAX];
 
     pthread_mutex_t lock;
-    pthread_cond_t calls_wait;
     pthread_cond_t reads_wait;
     bool stopping;
-    bool writer_sleeps; /* so that a submit wakes it only then */
     unsigned n_readers_asleep;
-    struct service_queue queue;
     struct service_reads reads;
 
+    unsigned n_sessions;
+    struct service_session *sessions;
     struct service_counters counters;
-    /* The writer's, or service_step's. */
-    struct service_batch batch;
-    struct service_call *taken[BASE_BATCH_MAX];
 };
 
 static void wait_in_real_time(void *context, int64_t duration_ns)
@@ -58,37 +68,38 @@ static void wait_not_at_all(void *context, int64_t duration_ns)
 }
 
 /* Collects what has come in while the batch before was under way, and does it. */
-static bool run_batch(struct service *service)
+static bool run_batch(struct service_session *session)
 {
-    pthread_mutex_lock(&service->lock);
-    size_t n_calls = service_queue_take(&service->queue, service->taken);
-    pthread_mutex_unlock(&service->lock);
+    pthread_mutex_lock(&session->service->lock);
+    size_t n_calls = service_queue_take(&session->queue, session->taken);
+    pthread_mutex_unlock(&session->service->lock);
     if (n_calls == 0) {
         return false;
     }
-    service_batch_run(&service->batch, n_calls, service->taken);
+    service_batch_run(&session->batch, n_calls, session->taken);
     return true;
 }
 
 /* Waits until there is a call. False: the service stops, and everything is answered. */
-static bool wait_for_calls(struct service *service)
+static bool wait_for_calls(struct service_session *session)
 {
+    struct service *service = session->service;
     pthread_mutex_lock(&service->lock);
-    while (service->queue.n_commands == 0 && !service->stopping) {
-        service->writer_sleeps = true;
-        pthread_cond_wait(&service->calls_wait, &service->lock);
-        service->writer_sleeps = false;
+    while (session->queue.n_commands == 0 && !service->stopping) {
+        session->writer_sleeps = true;
+        pthread_cond_wait(&session->calls_wait, &service->lock);
+        session->writer_sleeps = false;
     }
-    bool there_are = service->queue.n_commands > 0;
+    bool there_are = session->queue.n_commands > 0;
     pthread_mutex_unlock(&service->lock);
     return there_are;
 }
 
 static void *write_batches(void *context)
 {
-    struct service *service = context;
-    while (wait_for_calls(service)) {
-        (void)run_batch(service);
+    struct service_session *session = context;
+    while (wait_for_calls(session)) {
+        (void)run_batch(session);
     }
     return NULL;
 }
@@ -117,9 +128,9 @@ static void *answer_reads(void *context)
     return NULL;
 }
 
-static void start_thread(pthread_t *thread, void *(*run)(void *context), struct service *service)
+static void start_thread(pthread_t *thread, void *(*run)(void *context), void *context)
 {
-    int error = pthread_create(thread, NULL, run, service);
+    int error = pthread_create(thread, NULL, run, context);
     if (error != 0) {
         base_stop("cannot start a thread of the service: %s", strerror(error));
     }
@@ -132,11 +143,27 @@ static void start_threads(struct service *service)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    start_thread(&service->writer, write_batches, service);
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        start_thread(&service->sessions[i].writer, write_batches, &service->sessions[i]);
+    }
     for (unsigned i = 0; i < service->n_readers; i++) {
         start_thread(&service->readers[i], answer_reads, service);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void session_open(struct service_session *session, struct service *service,
+                         const struct service_options *options, unsigned number)
+{
+    session->service = service;
+    pthread_cond_init(&session->calls_wait, NULL);
+    service_batch_open(&session->batch, options, number, &service->counters, wait_in_real_time);
+}
+
+static void session_close(struct service_session *session)
+{
+    service_batch_close(&session->batch);
+    pthread_cond_destroy(&session->calls_wait);
 }
 
 struct service *service_open(const struct service_options *options)
@@ -147,29 +174,54 @@ struct service *service_open(const struct service_options *options)
     service->clock = options->clock;
     service->n_readers = options->n_readers;
     pthread_mutex_init(&service->lock, NULL);
-    pthread_cond_init(&service->calls_wait, NULL);
     pthread_cond_init(&service->reads_wait, NULL);
-    service_batch_open(&service->batch, options, &service->counters, wait_in_real_time);
+    service->n_sessions = store_sessions(options->store);
+    service->sessions = base_allocate_zeroed(service->n_sessions, sizeof *service->sessions);
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        session_open(&service->sessions[i], service, options, i);
+    }
     if (service->n_readers > 0) {
         start_threads(service);
     }
     return service;
 }
 
+/* One account's commands meet in one session, and so in one batch, instead of in conflicts. A call
+ * goes where its first command belongs: it is not split (queue.h, 4). */
+static struct service_session *session_of(struct service *service, const struct service_call *call)
+{
+    const struct ledger_command *first = &call->commands[0];
+    struct base_text place =
+        first->account_id.length > 0 ? first->account_id : first->transaction_id;
+    return &service->sessions[base_hash(base_bytes_of(place)) % service->n_sessions];
+}
+
+/* Of all sessions. Under the lock. */
+static size_t queued_commands(const struct service *service)
+{
+    size_t n_commands = 0;
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        n_commands += service->sessions[i].queue.n_commands;
+    }
+    return n_commands;
+}
+
 enum base_reason service_submit(struct service *service, struct service_call *call)
 {
+    struct service_session *session = session_of(service, call);
     enum base_reason reason = BASE_REASON_NONE;
     call->taken_mono_ns = base_now_mono_ns(service->clock);
     pthread_mutex_lock(&service->lock);
     if (service->stopping) {
         reason = BASE_REASON_SHUTTING_DOWN;
-    } else if (!service_queue_push(&service->queue, call)) {
+    } else if (call->n_commands > BASE_QUEUE_MAX - queued_commands(service) ||
+               !service_queue_push(&session->queue, call)) {
         reason = BASE_REASON_OVERLOADED;
     }
-    if (reason == BASE_REASON_NONE && service->writer_sleeps) {
+    if (reason == BASE_REASON_NONE && session->writer_sleeps) {
         /* Within the lock: once it is open the call may be answered, and the service closed. */
-        service->writer_sleeps = false;
-        pthread_cond_signal(&service->calls_wait);
+        session->writer_sleeps = false;
+        pthread_cond_signal(&session->calls_wait);
     }
     pthread_mutex_unlock(&service->lock);
     return reason;
@@ -210,18 +262,23 @@ bool service_step(struct service *service, void (*wait)(void *context, int64_t d
                   void *context)
 {
     base_assert(service->n_readers == 0);
-    service->batch.wait = wait;
-    service->batch.wait_context = context;
-    bool wrote = run_batch(service);
-    bool read = answer_waiting_reads(service);
-    return wrote || read;
+    bool worked = false;
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        struct service_session *session = &service->sessions[i];
+        session->batch.wait = wait;
+        session->batch.wait_context = context;
+        worked = run_batch(session) || worked;
+    }
+    return answer_waiting_reads(service) || worked;
 }
 
 void service_stop(struct service *service)
 {
     pthread_mutex_lock(&service->lock);
     service->stopping = true;
-    pthread_cond_broadcast(&service->calls_wait);
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        pthread_cond_broadcast(&service->sessions[i].calls_wait);
+    }
     pthread_cond_broadcast(&service->reads_wait);
     pthread_mutex_unlock(&service->lock);
 }
@@ -230,7 +287,9 @@ void service_close(struct service *service)
 {
     service_stop(service);
     if (service->n_readers > 0) {
-        pthread_join(service->writer, NULL);
+        for (unsigned i = 0; i < service->n_sessions; i++) {
+            pthread_join(service->sessions[i].writer, NULL);
+        }
         for (unsigned i = 0; i < service->n_readers; i++) {
             pthread_join(service->readers[i], NULL);
         }
@@ -238,9 +297,11 @@ void service_close(struct service *service)
         while (service_step(service, wait_not_at_all, NULL)) {
         }
     }
-    service_batch_close(&service->batch);
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        session_close(&service->sessions[i]);
+    }
+    free(service->sessions);
     pthread_cond_destroy(&service->reads_wait);
-    pthread_cond_destroy(&service->calls_wait);
     pthread_mutex_destroy(&service->lock);
     free(service);
 }
@@ -265,7 +326,7 @@ void service_read_figures(struct service *service, struct service_figures *ret_f
         ret_figures->store_faults[i] = base_counter_value(&counters->store_faults[i]);
     }
     pthread_mutex_lock(&service->lock);
-    ret_figures->queued_commands = service->queue.n_commands;
+    ret_figures->queued_commands = queued_commands(service);
     ret_figures->queued_reads = service->reads.n_reads;
     pthread_mutex_unlock(&service->lock);
 }

@@ -4,9 +4,12 @@
  *   collect -> load -> decide -> commit -> answer, and again
  *
  * What arrives while a commit is under way is the next batch; a lone call on an idle server waits
- * for nobody. A batch takes lone calls before large ones, and goes round-robin over callers. One
- * batch is decided and committed at a time. Nothing is answered before its batch is committed: no
- * success, and no replay or refusal that rests on it; reads are answered from what is durable.
+ * for nobody. A batch takes lone calls before large ones, and goes round-robin over callers. Each
+ * session of the store has its own line, batch and retries, and does one batch at a time; a call
+ * goes to a session by the account of its first command (a Cancel: by its id), so that one
+ * account's commands meet in one batch. What races all the same, conflicts and is decided again.
+ * Nothing is answered before its batch is committed: no success, and no replay or refusal that
+ * rests on it; reads are answered from what is durable.
  *
  * What a caller is told of what the store does (contract 4):
  *
@@ -22,8 +25,8 @@
  * written, otherwise OUTCOME_UNKNOWN. In a call that is left with an unknown outcome, the commands
  * behind the last one in doubt say STORE_UNAVAILABLE (contract 3.14).
  *
- * service_open starts one thread that writes and some that read. A simulator opens with no threads
- * and calls service_step itself.
+ * service_open starts one thread that writes for each session, and some that read. A simulator
+ * opens with no threads and calls service_step itself.
  */
 #ifndef ZANDAKA_SERVICE_H
 #define ZANDAKA_SERVICE_H
@@ -55,7 +58,7 @@ struct service_call {
     struct service_result *results; /* n_commands of them, filled in before `done` */
     int64_t deadline_mono_ns;       /* BASE_NO_DEADLINE: none */
     struct base_arena *arena;       /* where the results' records go */
-    /* Called once, on the service's thread, when every result is there. Must not wait. */
+    /* Called once, on a thread of the service, when every result is there. Must not wait. */
     void (*done)(struct service_call *call);
     void *context;             /* the caller's own */
     int64_t taken_mono_ns;     /* when it was submitted; this and the next are the service's own */
@@ -94,8 +97,9 @@ enum base_reason service_submit(struct service *service, struct service_call *ca
 enum base_reason service_submit_read(struct service *service,
                                      struct service_read *read) BASE_MUST_USE;
 
-/* Without threads: does one batch (all the way to `done`), and all reads that wait. False: there
- * was nothing to do. Waits between retries go through `wait`, which may advance a virtual clock. */
+/* Without threads: does one batch of each session in turn (all the way to `done`), and all reads
+ * that wait. False: there was nothing to do. Waits between retries go through `wait`, which may
+ * advance a virtual clock. */
 bool service_step(struct service *service, void (*wait)(void *context, int64_t duration_ns),
                   void *context);
 

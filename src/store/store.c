@@ -4,20 +4,30 @@
  */
 #include "store/store.h"
 
-enum store_fault store_load(struct store *store, struct ledger_facts *facts)
+unsigned store_sessions(const struct store *store)
 {
+    base_assert(store->n_sessions >= 1 && store->n_sessions <= BASE_STORE_SESSIONS_MAX);
+    return store->n_sessions;
+}
+
+enum store_fault store_load(struct store *store, unsigned session, struct ledger_facts *facts)
+{
+    base_assert(session < store->n_sessions);
     base_assert(facts->kinds->n_kinds == store->kinds->n_kinds);
-    return store->backend->load(store, facts);
+    return store->backend->load(store, session, facts);
 }
 
-enum store_fault store_commit(struct store *store, const struct ledger_facts *facts)
+enum store_fault store_commit(struct store *store, unsigned session,
+                              const struct ledger_facts *facts)
 {
-    return store->backend->commit(store, facts);
+    base_assert(session < store->n_sessions);
+    return store->backend->commit(store, session, facts);
 }
 
-void store_abandon(struct store *store, const struct ledger_facts *facts)
+void store_abandon(struct store *store, unsigned session, const struct ledger_facts *facts)
 {
-    store->backend->abandon(store, facts);
+    base_assert(session < store->n_sessions);
+    store->backend->abandon(store, session, facts);
 }
 
 enum store_fault store_read_transaction(struct store *store, struct base_text transaction_id,

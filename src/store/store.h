@@ -12,8 +12,11 @@
  *   4. The record is kept and given back byte for byte, and beside it who asked for it.
  *   5. A read error is an error, never an absence and never a wrong balance.
  *
- * load and commit are called by one thread, in turn: each load is followed by one commit of the
- * same working set, or by an abandon. Reads and cursors are called by any thread at any time.
+ * load, commit and abandon belong to a session, 0 to store_sessions - 1: a shared database works on
+ * several batches at once, an embedded store on one. Each session is used by one thread at a time:
+ * each load that is STORE_OK is followed by one commit of the same working set, or by an abandon,
+ * on the same session. Batches of different sessions race, and rule 2 settles it. Reads and cursors
+ * are called by any thread at any time.
  *
  * The first part is for the users of a store, the second for those who write a backend.
  */
@@ -36,19 +39,25 @@ enum store_fault {
     STORE_CORRUPT  /* what was read fails its checksum or makes no sense; nothing was written */
 };
 
+/* How many sessions there are, 1 to BASE_STORE_SESSIONS_MAX; the same as long as the store is open.
+ */
+unsigned store_sessions(const struct store *store);
+
 /* Fills in every fact of the working set: transactions become LEDGER_ABSENT or LEDGER_RECORDED,
  * accounts get their rows (zeros when absent). What it fills in lives in the working set's arena.
  * Faults: STORE_UNAVAILABLE, STORE_CORRUPT. */
-enum store_fault store_load(struct store *store, struct ledger_facts *facts) BASE_MUST_USE;
+enum store_fault store_load(struct store *store, unsigned session,
+                            struct ledger_facts *facts) BASE_MUST_USE;
 
 /* Makes durable what the batch changed: new transactions in their order, their entries, changed
  * accounts. A batch that changed nothing is a commit too: on a shared database it confirms the
  * facts that refusals rest on. Every fault but STORE_CORRUPT can come. A backend that cannot know
  * the state of its files any more stops the process (base_stop). */
-enum store_fault store_commit(struct store *store, const struct ledger_facts *facts) BASE_MUST_USE;
+enum store_fault store_commit(struct store *store, unsigned session,
+                              const struct ledger_facts *facts) BASE_MUST_USE;
 
 /* Gives up a loaded working set without a commit. */
-void store_abandon(struct store *store, const struct ledger_facts *facts);
+void store_abandon(struct store *store, unsigned session, const struct ledger_facts *facts);
 
 /* --- reads: what is durable, each of one moment. Faults: STORE_UNAVAILABLE, STORE_CORRUPT --- */
 
@@ -145,9 +154,10 @@ void store_close(struct store *store);
 
 /* A backend's functions, as declared above. All are set. */
 struct store_backend {
-    enum store_fault (*load)(struct store *store, struct ledger_facts *facts);
-    enum store_fault (*commit)(struct store *store, const struct ledger_facts *facts);
-    void (*abandon)(struct store *store, const struct ledger_facts *facts);
+    enum store_fault (*load)(struct store *store, unsigned session, struct ledger_facts *facts);
+    enum store_fault (*commit)(struct store *store, unsigned session,
+                               const struct ledger_facts *facts);
+    void (*abandon)(struct store *store, unsigned session, const struct ledger_facts *facts);
     enum store_fault (*read_transaction)(struct store *store, struct base_text transaction_id,
                                          struct base_arena *arena, bool *ret_found,
                                          struct base_bytes *ret_record);
@@ -174,6 +184,7 @@ struct store_backend {
 struct store {
     const struct store_backend *backend;
     const struct ledger_kinds *kinds;
+    unsigned n_sessions; /* 1 to BASE_STORE_SESSIONS_MAX */
 };
 
 /* Every backend's cursor begins with this. */

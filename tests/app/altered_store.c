@@ -146,19 +146,21 @@ static enum store_fault altered_read_journal(struct store *base, uint64_t positi
 
 /* --- what a proof never asks for goes through as it is --- */
 
-static enum store_fault altered_load(struct store *base, struct ledger_facts *facts)
+static enum store_fault altered_load(struct store *base, unsigned session,
+                                     struct ledger_facts *facts)
 {
-    return store_load(((struct altered_store *)base)->wrapped, facts);
+    return store_load(((struct altered_store *)base)->wrapped, session, facts);
 }
 
-static enum store_fault altered_commit(struct store *base, const struct ledger_facts *facts)
+static enum store_fault altered_commit(struct store *base, unsigned session,
+                                       const struct ledger_facts *facts)
 {
-    return store_commit(((struct altered_store *)base)->wrapped, facts);
+    return store_commit(((struct altered_store *)base)->wrapped, session, facts);
 }
 
-static void altered_abandon(struct store *base, const struct ledger_facts *facts)
+static void altered_abandon(struct store *base, unsigned session, const struct ledger_facts *facts)
 {
-    store_abandon(((struct altered_store *)base)->wrapped, facts);
+    store_abandon(((struct altered_store *)base)->wrapped, session, facts);
 }
 
 static enum store_fault altered_read_caller(struct store *base, struct base_text transaction_id,
@@ -216,7 +218,9 @@ struct store *altered_store_open(struct store *wrapped, const struct alteration 
     };
     struct altered_store *store = base_allocate(sizeof *store);
     *store = (struct altered_store){
-        .base = {.backend = &backend, .kinds = store_kinds(wrapped)},
+        .base = {.backend = &backend,
+                 .kinds = store_kinds(wrapped),
+                 .n_sessions = store_sessions(wrapped)},
         .wrapped = wrapped,
         .alteration = alteration,
     };

@@ -50,13 +50,13 @@ static void commit(struct store *store, int64_t now_us, size_t n,
     for (size_t i = 0; i < n; i++) {
         ledger_facts_need(&facts, &commands[i]);
     }
-    assert_int_equal(store_load(store, &facts), STORE_OK);
+    assert_int_equal(store_load(store, 0, &facts), STORE_OK);
     for (size_t i = 0; i < n; i++) {
         struct ledger_outcome outcome;
         assert_true(ledger_decide(&facts, &commands[i], now_us, &outcome));
         assert_int_equal(outcome.result, LEDGER_APPLIED);
     }
-    assert_int_equal(store_commit(store, &facts), STORE_OK);
+    assert_int_equal(store_commit(store, 0, &facts), STORE_OK);
     base_arena_release(&arena);
 }
 

@@ -156,7 +156,7 @@ static void batches_use_their_memory_again(void **state)
     service_batch_open(batch,
                        &(struct service_options){
                            .store = world.store, .kinds = &world.kinds, .clock = &world.clock},
-                       &counters, wait_never);
+                       0, &counters, wait_never);
     size_t held_bytes = 0;
     for (size_t i = 0; i < 1000; i++) {
         struct world_call *call = world_call_make(&world, "add a alice 1; consume b alice 1");

@@ -67,7 +67,7 @@ static enum store_faulty_event choose(void *context, enum store_faulty_call call
     return event;
 }
 
-static int open_service(void **state)
+static int open_service_on(void **state, unsigned n_sessions)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->n_permits = PERMITS_ALL;
@@ -77,6 +77,8 @@ static int open_service(void **state)
     pthread_mutex_init(&fixture->lock, NULL);
     pthread_cond_init(&fixture->changed, NULL);
     fixture->memory = store_memory_open(&fixture->kinds);
+    /* It takes any number: each load and each commit is one critical section. */
+    fixture->memory->n_sessions = n_sessions;
     fixture->store = store_faulty_open(fixture->memory, choose, fixture);
     fixture->service = service_open(&(struct service_options){.store = fixture->store,
                                                               .kinds = &fixture->kinds,
@@ -85,6 +87,16 @@ static int open_service(void **state)
                                                               .seed = 1});
     *state = fixture;
     return 0;
+}
+
+static int open_service(void **state)
+{
+    return open_service_on(state, 1);
+}
+
+static int open_with_sessions(void **state)
+{
+    return open_service_on(state, 3);
 }
 
 static void close_the_service(struct fixture *fixture)
@@ -436,11 +448,11 @@ static void expect_the_ledger_agrees(struct fixture *fixture)
         struct ledger_outcome outcome;
         ledger_facts_open(&facts, &fixture->kinds, &arena);
         ledger_facts_need(&facts, &command);
-        assert_int_equal(store_load(again, &facts), STORE_OK);
+        assert_int_equal(store_load(again, 0, &facts), STORE_OK);
         assert_true(ledger_decide(&facts, &command, recorded.create_time_us, &outcome));
         assert_int_equal(outcome.result, LEDGER_APPLIED);
         assert_true(base_bytes_equal(outcome.record, row.record));
-        assert_int_equal(store_commit(again, &facts), STORE_OK);
+        assert_int_equal(store_commit(again, 0, &facts), STORE_OK);
     }
     store_cursor_close(cursor);
     for (unsigned i = 0; i < 5; i++) {
@@ -566,6 +578,82 @@ static void a_stop_under_load_answers_all_that_was_taken_once(void **state)
     callers_close(callers);
 }
 
+/* --- several sessions --- */
+
+static unsigned session_of(const char *text)
+{
+    return (unsigned)(base_hash(base_bytes_of(base_text_of(text))) % 3);
+}
+
+/* An account whose commands go to another session than a Cancel of `id`. */
+static void find_account_elsewhere(const char *id, char account[24])
+{
+    unsigned number = 0;
+    do {
+        snprintf(account, 24, "account-%u", number++);
+    } while (session_of(account) == session_of(id));
+}
+
+/* Contract 3.7: in a race of an attempt and its fence one is first, and both are told which. */
+static void racing_commits_of_two_sessions_conflict_and_one_is_decided_again(void **state)
+{
+    struct fixture *fixture = *state;
+    char account[24];
+    find_account_elsewhere("a", account);
+    struct made_call attempt;
+    struct made_call fence;
+    permit(fixture, 0);
+    call_make(&attempt, fixture, RECORD_OPERATION_ADD, "a", account, 1);
+    call_make(&fence, fixture, RECORD_OPERATION_CANCEL, "a", "", 0);
+    submit(fixture, &attempt);
+    submit(fixture, &fence);
+    /* Both have loaded and decided: neither knows of the other. */
+    wait_for_arrival(fixture, 2);
+    assert_int_equal(n_done(fixture), 0);
+    permit(fixture, PERMITS_ALL);
+    wait_for_done(fixture, 2);
+    bool attempt_was_first = attempt.result.refusal.reason == BASE_REASON_NONE;
+    assert_int_equal(attempt.result.refusal.reason,
+                     attempt_was_first ? BASE_REASON_NONE : BASE_REASON_TRANSACTION_CANCELLED);
+    assert_int_equal(fence.result.refusal.reason,
+                     attempt_was_first ? BASE_REASON_TRANSACTION_SUCCEEDED : BASE_REASON_NONE);
+    struct service_figures figures;
+    service_read_figures(fixture->service, &figures);
+    assert_int_equal(figures.store_faults[STORE_CONFLICT], 1);
+    assert_int_equal(figures.batches_begun, 2);
+    assert_int_equal(figures.applied, 1);
+    assert_int_equal(figures.refused[attempt_was_first ? BASE_REASON_TRANSACTION_SUCCEEDED
+                                                       : BASE_REASON_TRANSACTION_CANCELLED],
+                     1);
+    call_release(&attempt);
+    call_release(&fence);
+}
+
+static void the_commands_of_one_account_meet_in_one_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { N_CALLS = 64 };
+    static struct made_call calls[N_CALLS];
+    permit(fixture, 0);
+    for (unsigned i = 0; i < N_CALLS; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "t%u", i);
+        call_make(&calls[i], fixture, RECORD_OPERATION_ADD, id, "alice", 1);
+        calls[i].call.caller = i;
+        submit(fixture, &calls[i]);
+        wait_for_arrival(fixture, 1);
+    }
+    permit(fixture, PERMITS_ALL);
+    wait_for_done(fixture, N_CALLS);
+    struct service_figures figures;
+    service_read_figures(fixture->service, &figures);
+    assert_int_equal(figures.batches_begun, 2); /* the first call's, and that of the others */
+    assert_int_equal(figures.store_faults[STORE_CONFLICT], 0);
+    for (size_t i = 0; i < N_CALLS; i++) {
+        call_release(&calls[i]);
+    }
+}
+
 /* --- reads --- */
 
 struct made_read {
@@ -625,6 +713,10 @@ static void reads_do_not_wait_for_a_commit(void **state)
 }
 
 #define WITH_THREADS(test) cmocka_unit_test_setup_teardown(test, open_service, close_service)
+#define WITH_SESSIONS(test)                                                                        \
+    {                                                                                              \
+#test "_on_three_sessions", test, open_with_sessions, close_service, NULL                  \
+    }
 
 int main(void)
 {
@@ -636,6 +728,11 @@ int main(void)
         WITH_THREADS(a_storm_with_faults_equals_the_ledger_in_journal_order),
         WITH_THREADS(a_stop_under_load_answers_all_that_was_taken_once),
         WITH_THREADS(reads_do_not_wait_for_a_commit),
+        WITH_SESSIONS(equal_consumes_from_many_threads_succeed_once),
+        WITH_SESSIONS(a_storm_with_faults_equals_the_ledger_in_journal_order),
+        WITH_SESSIONS(a_stop_under_load_answers_all_that_was_taken_once),
+        WITH_SESSIONS(racing_commits_of_two_sessions_conflict_and_one_is_decided_again),
+        WITH_SESSIONS(the_commands_of_one_account_meet_in_one_batch),
     };
     return cmocka_run_group_tests_name("service_threads", tests, NULL, NULL);
 }

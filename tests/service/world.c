@@ -75,7 +75,8 @@ struct corrupt_store {
     struct store *wrapped;
 };
 
-static enum store_fault corrupt_load(struct store *base, struct ledger_facts *facts)
+static enum store_fault corrupt_load(struct store *base, unsigned session,
+                                     struct ledger_facts *facts)
 {
     struct corrupt_store *store = (struct corrupt_store *)base;
     struct world *world = store->world;
@@ -84,7 +85,7 @@ static enum store_fault corrupt_load(struct store *base, struct ledger_facts *fa
         ledger_facts_transaction(facts, base_text_of(world->corrupt_id)) != NULL) {
         return STORE_CORRUPT;
     }
-    enum store_fault fault = store_load(store->wrapped, facts);
+    enum store_fault fault = store_load(store->wrapped, session, facts);
     world->loaded = fault == STORE_OK;
     struct ledger_transaction *garbled =
         world->garbled_id != NULL && world->loaded
@@ -102,18 +103,19 @@ static void expect_loaded(struct world *world)
     world->loaded = false;
 }
 
-static enum store_fault corrupt_commit(struct store *base, const struct ledger_facts *facts)
+static enum store_fault corrupt_commit(struct store *base, unsigned session,
+                                       const struct ledger_facts *facts)
 {
     struct corrupt_store *store = (struct corrupt_store *)base;
     expect_loaded(store->world);
-    return store_commit(store->wrapped, facts);
+    return store_commit(store->wrapped, session, facts);
 }
 
-static void corrupt_abandon(struct store *base, const struct ledger_facts *facts)
+static void corrupt_abandon(struct store *base, unsigned session, const struct ledger_facts *facts)
 {
     struct corrupt_store *store = (struct corrupt_store *)base;
     expect_loaded(store->world);
-    store_abandon(store->wrapped, facts);
+    store_abandon(store->wrapped, session, facts);
 }
 
 static void corrupt_close(struct store *base)
@@ -132,11 +134,17 @@ static struct store *corrupt_open(struct world *world, struct store *wrapped)
         .close = corrupt_close,
     };
     struct corrupt_store *store = base_allocate(sizeof *store);
-    *store = (struct corrupt_store){{&backend, wrapped->kinds}, world, wrapped};
+    *store =
+        (struct corrupt_store){{&backend, wrapped->kinds, store_sessions(wrapped)}, world, wrapped};
     return &store->base;
 }
 
 void world_open(struct world *world)
+{
+    world_open_sessions(world, 1);
+}
+
+void world_open_sessions(struct world *world, unsigned n_sessions)
 {
     *world = (struct world){.script = {.loads = "", .commits = "", .foreign = ""}};
     world->clock = (struct base_clock){virtual_real_us, virtual_mono_ns, world};
@@ -145,6 +153,8 @@ void world_open(struct world *world)
         (struct ledger_kind){BASE_TEXT("points"), INT64_MAX, BASE_AMOUNT_MAX, false};
     world->kinds.kinds[1] = (struct ledger_kind){BASE_TEXT("money"), INT64_MAX, 1000, false};
     world->memory = store_memory_open(&world->kinds);
+    /* It takes any number: each load and each commit is one critical section. */
+    world->memory->n_sessions = n_sessions;
     world->store = corrupt_open(world, store_faulty_open(world->memory, choose, world));
     world->service = service_open(&(struct service_options){
         .store = world->store, .kinds = &world->kinds, .clock = &world->clock, .seed = 1});
@@ -284,13 +294,13 @@ void world_do(struct world *world, const char *commands, int64_t now_us)
     for (size_t i = 0; i < n; i++) {
         ledger_facts_need(&facts, &made[i]);
     }
-    assert_int_equal(store_load(world->memory, &facts), STORE_OK);
+    assert_int_equal(store_load(world->memory, 0, &facts), STORE_OK);
     for (size_t i = 0; i < n; i++) {
         struct ledger_outcome outcome;
         assert_true(ledger_decide(&facts, &made[i], now_us, &outcome));
         assert_int_equal(outcome.result, LEDGER_APPLIED);
     }
-    assert_int_equal(store_commit(world->memory, &facts), STORE_OK);
+    assert_int_equal(store_commit(world->memory, 0, &facts), STORE_OK);
 }
 
 /* --- what became of it --- */

@@ -50,8 +50,10 @@ struct world_call {
     int n_done;
 };
 
-/* Opens with a service without threads. */
+/* Opens with a service without threads, on a store with one session. */
 void world_open(struct world *world);
+/* The same, with so many. */
+void world_open_sessions(struct world *world, unsigned n_sessions);
 void world_close(struct world *world);
 void world_set_script(struct world *world, struct world_script script);
 

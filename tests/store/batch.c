@@ -51,7 +51,7 @@ void batch_add_line(struct batch *batch, const char *line)
 
 enum store_fault batch_load(struct batch *batch, struct store *store)
 {
-    return store_load(store, &batch->facts);
+    return store_load(store, 0, &batch->facts);
 }
 
 void batch_decide(struct batch *batch, int64_t now_us)
@@ -65,7 +65,7 @@ void batch_decide(struct batch *batch, int64_t now_us)
 
 enum store_fault batch_commit(struct batch *batch, struct store *store)
 {
-    return store_commit(store, &batch->facts);
+    return store_commit(store, 0, &batch->facts);
 }
 
 enum store_fault batch_run(struct batch *batch, struct store *store, int64_t now_us)

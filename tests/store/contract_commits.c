@@ -28,7 +28,7 @@ static void load_says_absent_and_zero_for_what_was_never_seen(void **state)
         assert_true(account->balances[i].available_minor == 0);
         assert_true(account->balances[i].held_minor == 0);
     }
-    store_abandon(contract->store, &batch->facts);
+    store_abandon(contract->store, 0, &batch->facts);
     batch_close(batch);
 }
 
@@ -61,7 +61,7 @@ static void load_gives_back_what_was_committed(void **state)
     assert_false(account->changed);
     assert_true(account->balances[0].available_minor == 100);
     assert_true(account->balances[1].available_minor == 500);
-    store_abandon(contract->store, &second->facts);
+    store_abandon(contract->store, 0, &second->facts);
     batch_close(second);
     batch_close(first);
 }
@@ -104,7 +104,7 @@ static void nothing_shows_before_the_commit_or_after_an_abandon(void **state)
         assert_int_equal(contract_read_table(contract, contract->store, STORE_TABLE_ENTRIES).n_rows,
                          1);
         if (round == 0) {
-            store_abandon(contract->store, &batch->facts);
+            store_abandon(contract->store, 0, &batch->facts);
         }
     }
     batch_close(batch);

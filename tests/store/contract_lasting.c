@@ -33,7 +33,7 @@ static void commits_outlive(struct contract *contract, open_again again)
         batch_add_line(batch, "add lost account-0 points=1000");
         assert_int_equal(batch_load(batch, contract->store), STORE_OK);
         batch_decide(batch, contract->now_us);
-        store_abandon(contract->store, &batch->facts);
+        store_abandon(contract->store, 0, &batch->facts);
         batch_close(batch);
 
         contract->store = again(contract->store, contract->place, contract->kinds);

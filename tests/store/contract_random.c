@@ -154,8 +154,8 @@ static void run_seed(struct contract *contract, uint64_t seed)
         batch_decide(expected, contract->now_us);
         assert_same_outcomes(batch, expected);
         if (draw(&random, 10) == 0) {
-            store_abandon(contract->store, &batch->facts);
-            store_abandon(reference, &expected->facts);
+            store_abandon(contract->store, 0, &batch->facts);
+            store_abandon(reference, 0, &expected->facts);
         } else {
             assert_int_equal(batch_commit(batch, contract->store), STORE_OK);
             assert_int_equal(batch_commit(expected, reference), STORE_OK);

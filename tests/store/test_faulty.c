@@ -241,22 +241,27 @@ struct counting_store {
     int n_abandons;
 };
 
-static enum store_fault counting_load(struct store *base, struct ledger_facts *facts)
+static enum store_fault counting_load(struct store *base, unsigned session,
+                                      struct ledger_facts *facts)
 {
+    (void)session;
     (void)facts;
     ((struct counting_store *)base)->n_loads++;
     return STORE_OK;
 }
 
-static enum store_fault counting_commit(struct store *base, const struct ledger_facts *facts)
+static enum store_fault counting_commit(struct store *base, unsigned session,
+                                        const struct ledger_facts *facts)
 {
+    (void)session;
     (void)facts;
     ((struct counting_store *)base)->n_commits++;
     return STORE_OK;
 }
 
-static void counting_abandon(struct store *base, const struct ledger_facts *facts)
+static void counting_abandon(struct store *base, unsigned session, const struct ledger_facts *facts)
 {
+    (void)session;
     (void)facts;
     ((struct counting_store *)base)->n_abandons++;
 }
@@ -292,7 +297,8 @@ static void each_load_of_the_wrapped_store_is_followed_by_one_commit_or_abandon(
         {STORE_FAULTY_CORRUPT, STORE_FAULTY_NONE, true, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct counting_store wrapped = {.base = {.backend = &backend, .kinds = &kinds}};
+        struct counting_store wrapped = {
+            .base = {.backend = &backend, .kinds = &kinds, .n_sessions = 1}};
         struct script script = {.n_events = 1, .events = {{STORE_FAULTY_LOAD, rows[i].load}}};
         if (!rows[i].abandoned) {
             script.events[script.n_events].call = STORE_FAULTY_COMMIT;
@@ -303,13 +309,13 @@ static void each_load_of_the_wrapped_store_is_followed_by_one_commit_or_abandon(
         struct batch *batch = batch_open(&kinds);
         (void)!batch_load(batch, store);
         if (rows[i].abandoned) {
-            store_abandon(store, &batch->facts);
+            store_abandon(store, 0, &batch->facts);
         } else {
             (void)!batch_commit(batch, store);
         }
         /* A load that the wrapped store never saw is not abandoned there either. */
         assert_int_equal(batch_load(batch, store), STORE_UNAVAILABLE);
-        store_abandon(store, &batch->facts);
+        store_abandon(store, 0, &batch->facts);
         batch_close(batch);
         store_close(store);
         assert_int_equal(wrapped.n_loads, rows[i].n_loads);

@@ -6,6 +6,7 @@
 
 #include "store/faulty/late.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 struct faulty_store {
@@ -13,7 +14,9 @@ struct faulty_store {
     struct store *wrapped;
     store_faulty_choose choose;
     void *context;
-    bool loaded; /* the wrapped store has a working set that waits for its commit or abandon */
+    /* By session: the wrapped store has a working set that waits for its commit or abandon. */
+    bool loaded[BASE_STORE_SESSIONS_MAX];
+    pthread_mutex_t lock; /* over `late` */
     struct faulty_late *late;
 };
 
@@ -38,28 +41,30 @@ static enum store_fault fault_before(struct faulty_store *store, enum store_faul
     return STORE_OK;
 }
 
-static enum store_fault faulty_load(struct store *base, struct ledger_facts *facts)
+static enum store_fault faulty_load(struct store *base, unsigned session,
+                                    struct ledger_facts *facts)
 {
     struct faulty_store *store = (struct faulty_store *)base;
     enum store_fault fault = fault_before(store, STORE_FAULTY_LOAD);
     if (fault != STORE_OK) {
         return fault;
     }
-    fault = store_load(store->wrapped, facts);
-    store->loaded = fault == STORE_OK;
+    fault = store_load(store->wrapped, session, facts);
+    store->loaded[session] = fault == STORE_OK;
     return fault;
 }
 
-static void faulty_abandon(struct store *base, const struct ledger_facts *facts)
+static void faulty_abandon(struct store *base, unsigned session, const struct ledger_facts *facts)
 {
     struct faulty_store *store = (struct faulty_store *)base;
-    if (store->loaded) {
-        store->loaded = false;
-        store_abandon(store->wrapped, facts);
+    if (store->loaded[session]) {
+        store->loaded[session] = false;
+        store_abandon(store->wrapped, session, facts);
     }
 }
 
-static enum store_fault faulty_commit(struct store *base, const struct ledger_facts *facts)
+static enum store_fault faulty_commit(struct store *base, unsigned session,
+                                      const struct ledger_facts *facts)
 {
     struct faulty_store *store = (struct faulty_store *)base;
     enum store_faulty_event event = store->choose(store->context, STORE_FAULTY_COMMIT);
@@ -67,16 +72,18 @@ static enum store_fault faulty_commit(struct store *base, const struct ledger_fa
     base_assert(event != STORE_FAULTY_CORRUPT);
     bool written = event == STORE_FAULTY_NONE || event == STORE_FAULTY_UNKNOWN_DONE;
     if (event == STORE_FAULTY_UNKNOWN_LATE) {
-        faulty_late_keep(&store->late, facts);
+        pthread_mutex_lock(&store->lock);
+        faulty_late_keep(&store->late, session, facts);
+        pthread_mutex_unlock(&store->lock);
     }
     if (!written) {
-        faulty_abandon(base, facts);
+        faulty_abandon(base, session, facts);
         return event == STORE_FAULTY_CONFLICT      ? STORE_CONFLICT
                : event == STORE_FAULTY_UNAVAILABLE ? STORE_UNAVAILABLE
                                                    : STORE_UNKNOWN;
     }
-    store->loaded = false;
-    enum store_fault fault = store_commit(store->wrapped, facts);
+    store->loaded[session] = false;
+    enum store_fault fault = store_commit(store->wrapped, session, facts);
     return fault == STORE_OK && event == STORE_FAULTY_UNKNOWN_DONE ? STORE_UNKNOWN : fault;
 }
 
@@ -170,13 +177,21 @@ static void faulty_close(struct store *base)
     struct faulty_store *store = (struct faulty_store *)base;
     faulty_late_drop(&store->late);
     store_close(store->wrapped);
+    pthread_mutex_destroy(&store->lock);
     free(store);
 }
 
 bool store_faulty_land(struct store *base, enum store_fault *ret_fault)
 {
     struct faulty_store *store = (struct faulty_store *)base;
-    return faulty_late_land(&store->late, store->wrapped, ret_fault);
+    pthread_mutex_lock(&store->lock);
+    struct faulty_late *late = faulty_late_take(&store->late);
+    pthread_mutex_unlock(&store->lock);
+    if (late == NULL) {
+        return false;
+    }
+    *ret_fault = faulty_late_land(late, store->wrapped);
+    return true;
 }
 
 struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choose, void *context)
@@ -198,10 +213,13 @@ struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choos
     };
     struct faulty_store *store = base_allocate(sizeof *store);
     *store = (struct faulty_store){
-        .base = {.backend = &backend, .kinds = wrapped->kinds},
+        .base = {.backend = &backend,
+                 .kinds = wrapped->kinds,
+                 .n_sessions = store_sessions(wrapped)},
         .wrapped = wrapped,
         .choose = choose,
         .context = context,
     };
+    pthread_mutex_init(&store->lock, NULL);
     return &store->base;
 }

@@ -21,7 +21,7 @@ enum store_faulty_event {
 
 enum store_faulty_call { STORE_FAULTY_LOAD, STORE_FAULTY_COMMIT, STORE_FAULTY_READ };
 
-/* Asked before each call, on the thread of the call (reads: any thread). */
+/* Asked before each call, on the thread of the call: that of the session, or any that reads. */
 typedef enum store_faulty_event (*store_faulty_choose)(void *context, enum store_faulty_call call);
 
 /* Takes ownership of `wrapped`: store_close closes both. */
@@ -29,8 +29,8 @@ struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choos
 
 /* Lets the oldest of the late commits arrive: what the wrapped store says to it is told to nobody
  * but the test. It comes beside the loads and commits under way, so the wrapped store must be one
- * that finds out when facts are no longer true (store.h, 2), such as store/memory. On the thread of
- * the commits. False: none is on its way, *ret_fault alone. */
+ * that finds out when facts are no longer true (store.h, 2), and takes commits from any thread,
+ * such as store/memory. False: none is on its way, *ret_fault alone. */
 bool store_faulty_land(struct store *store, enum store_fault *ret_fault) BASE_MUST_USE;
 
 #endif

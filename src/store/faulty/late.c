@@ -8,6 +8,7 @@
 
 struct faulty_late {
     struct faulty_late *next;
+    unsigned session;
     struct base_arena arena; /* all of the copy but this struct */
     struct ledger_facts facts;
 };
@@ -82,9 +83,10 @@ static void late_free(struct faulty_late *late)
     free(late);
 }
 
-void faulty_late_keep(struct faulty_late **list, const struct ledger_facts *facts)
+void faulty_late_keep(struct faulty_late **list, unsigned session, const struct ledger_facts *facts)
 {
     struct faulty_late *late = base_allocate_zeroed(1, sizeof *late);
+    late->session = session;
     facts_copy(late, facts);
     while (*list != NULL) {
         list = &(*list)->next;
@@ -92,16 +94,20 @@ void faulty_late_keep(struct faulty_late **list, const struct ledger_facts *fact
     *list = late;
 }
 
-bool faulty_late_land(struct faulty_late **list, struct store *wrapped, enum store_fault *ret_fault)
+struct faulty_late *faulty_late_take(struct faulty_late **list)
 {
     struct faulty_late *late = *list;
-    if (late == NULL) {
-        return false;
+    if (late != NULL) {
+        *list = late->next;
     }
-    *list = late->next;
-    *ret_fault = store_commit(wrapped, &late->facts);
+    return late;
+}
+
+enum store_fault faulty_late_land(struct faulty_late *late, struct store *wrapped)
+{
+    enum store_fault fault = store_commit(wrapped, late->session, &late->facts);
     late_free(late);
-    return true;
+    return fault;
 }
 
 void faulty_late_drop(struct faulty_late **list)

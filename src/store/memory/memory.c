@@ -48,8 +48,10 @@ struct ledger_account memory_account_row(const struct memory_store *store,
 
 /* --- load and commit --- */
 
-static enum store_fault memory_load(struct store *base, struct ledger_facts *facts)
+static enum store_fault memory_load(struct store *base, unsigned session,
+                                    struct ledger_facts *facts)
 {
+    (void)session;
     struct memory_store *store = (struct memory_store *)base;
     memory_lock_shared(store);
     for (size_t i = 0; i < facts->n_transactions; i++) {
@@ -152,8 +154,10 @@ static void append_entry(struct memory_store *store, const struct ledger_entry *
     kept->position = position;
 }
 
-static enum store_fault memory_commit(struct store *base, const struct ledger_facts *facts)
+static enum store_fault memory_commit(struct store *base, unsigned session,
+                                      const struct ledger_facts *facts)
 {
+    (void)session;
     struct memory_store *store = (struct memory_store *)base;
     memory_lock_alone(store);
     if (!facts_hold(store, facts)) {
@@ -182,9 +186,10 @@ static enum store_fault memory_commit(struct store *base, const struct ledger_fa
     return STORE_OK;
 }
 
-static void memory_abandon(struct store *store, const struct ledger_facts *facts)
+static void memory_abandon(struct store *store, unsigned session, const struct ledger_facts *facts)
 {
     (void)store;
+    (void)session;
     (void)facts;
 }
 
@@ -358,7 +363,7 @@ struct store *store_memory_open(const struct ledger_kinds *kinds)
         .close = memory_close,
     };
     struct memory_store *store = base_allocate_zeroed(1, sizeof *store);
-    store->base = (struct store){.backend = &backend, .kinds = kinds};
+    store->base = (struct store){.backend = &backend, .kinds = kinds, .n_sessions = 1};
     /* Readers that never pause must not keep commits waiting for ever. */
     pthread_rwlockattr_t attributes;
     int failure = pthread_rwlockattr_init(&attributes);

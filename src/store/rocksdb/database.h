@@ -135,9 +135,12 @@ bool store_rocksdb_kinds_match(struct store_rocksdb *store, const struct ledger_
 char *store_rocksdb_write_synced(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
                                  size_t n_transactions) BASE_MUST_USE;
 
-enum store_fault store_rocksdb_load(struct store *store, struct ledger_facts *facts);
-enum store_fault store_rocksdb_commit(struct store *store, const struct ledger_facts *facts);
-void store_rocksdb_abandon(struct store *store, const struct ledger_facts *facts);
+/* There is one session. */
+enum store_fault store_rocksdb_load(struct store *store, unsigned session,
+                                    struct ledger_facts *facts);
+enum store_fault store_rocksdb_commit(struct store *store, unsigned session,
+                                      const struct ledger_facts *facts);
+void store_rocksdb_abandon(struct store *store, unsigned session, const struct ledger_facts *facts);
 bool store_rocksdb_ready(struct store *store, const char **ret_reason);
 
 /* --- reads.c --- */

@@ -173,8 +173,10 @@ static enum store_fault load_accounts(struct store_rocksdb *store, struct ledger
     return STORE_OK;
 }
 
-enum store_fault store_rocksdb_load(struct store *base, struct ledger_facts *facts)
+enum store_fault store_rocksdb_load(struct store *base, unsigned session,
+                                    struct ledger_facts *facts)
 {
+    (void)session;
     struct store_rocksdb *store = store_rocksdb_of(base);
     enum store_fault fault = load_transactions(store, facts);
     if (fault == STORE_OK) {
@@ -184,8 +186,9 @@ enum store_fault store_rocksdb_load(struct store *base, struct ledger_facts *fac
     return fault;
 }
 
-void store_rocksdb_abandon(struct store *base, const struct ledger_facts *facts)
+void store_rocksdb_abandon(struct store *base, unsigned session, const struct ledger_facts *facts)
 {
+    (void)session;
     struct store_rocksdb *store = store_rocksdb_of(base);
     if (store->undisturbed == facts) {
         store->undisturbed = NULL;
@@ -427,8 +430,10 @@ static void write_or_stop(struct store_rocksdb *store, rocksdb_writebatch_t *bat
     }
 }
 
-enum store_fault store_rocksdb_commit(struct store *base, const struct ledger_facts *facts)
+enum store_fault store_rocksdb_commit(struct store *base, unsigned session,
+                                      const struct ledger_facts *facts)
 {
+    (void)session;
     struct store_rocksdb *store = store_rocksdb_of(base);
     base_assert(!store->read_only);
     enum store_fault fault = facts_still_hold(store, facts);
