@@ -89,10 +89,10 @@ enum app_exit app_verify(struct store *store, FILE *out, FILE *err);
 
 struct app_client;
 
-/* Connects to HOST:PORT within timeout_ms; every later wait is bounded by it too. NULL:
- * *ret_message says why, in the arena. */
-struct app_client *app_client_open(struct base_text server, int64_t timeout_ms,
-                                   struct base_arena *arena, struct base_text *ret_message);
+/* Connects; every later wait is bounded by the destination's timeout too. NULL: *ret_message says
+ * why, in the arena. */
+struct app_client *app_client_open(const struct net_destination *server, struct base_arena *arena,
+                                   struct base_text *ret_message);
 /* Begins a call. `response` as in wire_client_events; grpc_status -1 when the connection broke or
  * the time was up. */
 void app_client_call(struct app_client *client, struct base_text path, struct base_bytes message,

@@ -29,7 +29,7 @@ struct round {
 };
 
 struct bench {
-    const char *server;
+    const struct net_destination *server;
     const char *directory;
     const struct bench_workload *workload;
     int64_t rounds;
@@ -47,7 +47,7 @@ struct bench {
 static bool run_load(struct bench *bench, const struct bench_workload *workload,
                      int64_t duration_ns, uint64_t calls_max, struct bench_load_result *ret_result)
 {
-    struct bench_load_options options = {.server = base_text_of(bench->server),
+    struct bench_load_options options = {.server = bench->server,
                                          .workload = workload,
                                          .duration_ns = duration_ns,
                                          .calls_max = calls_max,
@@ -352,7 +352,7 @@ int app_verb_bench(int argc, char **argv)
         !app_options_server(&usage, &server)) {
         return APP_EXIT_USAGE;
     }
-    bench.server = server.server;
+    bench.server = &server.destination;
     bool sound = bench.millions > 0 ? run_growth(&bench) : run_rounds(&bench);
     if (!sound) {
         (void)fprintf(stderr, "zandaka bench: %.*s\n", BASE_TEXT_ARGS(bench.message));

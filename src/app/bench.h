@@ -54,7 +54,7 @@ const struct bench_workload *bench_workload_at(size_t index);
 /* --- the load --- */
 
 struct bench_load_options {
-    struct base_text server;
+    const struct net_destination *server;
     const struct bench_workload *workload;
     int64_t duration_ns;
     uint64_t calls_max; /* ends after so many calls; 0: by time alone */

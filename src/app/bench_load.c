@@ -7,13 +7,10 @@
 #include "app/bench_calls.h"
 #include "net/net.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 struct load;
 
@@ -27,7 +24,7 @@ struct slot {
 };
 
 struct link {
-    int fd;
+    struct net_stream *stream;
     struct wire_client *client;
     uint8_t *unsent_memory; /* BASE_WRITE_BUFFER_BYTES */
     struct base_bytes unsent;
@@ -121,26 +118,33 @@ static void send_link(struct load *load, struct link *link)
         if (link->unsent.length == 0) {
             return;
         }
-        ssize_t n = write(link->fd, link->unsent.bytes, link->unsent.length);
-        if (n < 0) {
-            load->broken = load->broken || (errno != EAGAIN && errno != EINTR);
+        size_t n;
+        enum net_result result = net_stream_send(link->stream, link->unsent, &n);
+        if (result != NET_DONE) {
+            load->broken = load->broken || result != NET_WAIT;
             return;
         }
         link->unsent.bytes += n;
-        link->unsent.length -= (size_t)n;
+        link->unsent.length -= n;
     }
 }
 
 static void receive_link(struct load *load, struct link *link)
 {
     uint8_t buffer[BASE_READ_BUFFER_BYTES];
-    ssize_t n = read(link->fd, buffer, sizeof buffer);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
+    size_t n;
+    enum net_result result;
+    while ((result = net_stream_receive(link->stream, buffer, sizeof buffer, &n)) == NET_DONE) {
+        if (!wire_client_receive(link->client, (struct base_bytes){buffer, n})) {
+            load->broken = true;
+            return;
+        }
+        if (!load->options->server->tls) {
+            /* The poll that follows tells of the rest, and costs less than to be told of none. */
+            return;
+        }
     }
-    if (n <= 0 || !wire_client_receive(link->client, (struct base_bytes){buffer, (size_t)n})) {
-        load->broken = true;
-    }
+    load->broken = load->broken || result != NET_WAIT;
 }
 
 static bool open_links(struct load *load, struct base_arena *arena, struct base_text *ret_message)
@@ -148,14 +152,12 @@ static bool open_links(struct load *load, struct base_arena *arena, struct base_
     const struct bench_load_options *options = load->options;
     for (unsigned i = 0; i < options->workload->connections; i++) {
         struct link *link = &load->links[i];
-        link->fd = net_dial(options->server, 10000, arena, ret_message);
-        if (link->fd < 0) {
+        link->stream = net_dial(options->server, arena, ret_message);
+        if (link->stream == NULL) {
             return false;
         }
-        int failed = fcntl(link->fd, F_SETFL, O_NONBLOCK);
-        base_assert(failed == 0);
         link->unsent_memory = base_allocate(BASE_WRITE_BUFFER_BYTES);
-        link->client = wire_client_open(&load_events, load, options->server);
+        link->client = wire_client_open(&load_events, load, options->server->address);
     }
     return true;
 }
@@ -170,8 +172,8 @@ static void close_links(struct load *load)
             wire_client_close(link->client);
             free(link->unsent_memory);
         }
-        if (link->fd >= 0) {
-            (void)close(link->fd);
+        if (link->stream != NULL) {
+            net_stream_close(link->stream);
         }
     }
 }
@@ -193,7 +195,7 @@ static void wait_for_answers(struct load *load, struct pollfd *polled)
     for (unsigned i = 0; i < n_links; i++) {
         struct link *link = &load->links[i];
         send_link(load, link);
-        polled[i] = (struct pollfd){.fd = link->fd, .events = POLLIN};
+        polled[i] = (struct pollfd){.fd = net_stream_descriptor(link->stream), .events = POLLIN};
         if (link->unsent.length > 0) {
             polled[i].events |= POLLOUT;
         }
@@ -250,9 +252,6 @@ bool bench_load_run(const struct bench_load_options *options, struct base_arena 
     load->links = base_allocate_zeroed(workload->connections, sizeof *load->links);
     load->slots = base_allocate_zeroed((size_t)workload->connections * workload->in_flight,
                                        sizeof *load->slots);
-    for (unsigned i = 0; i < workload->connections; i++) {
-        load->links[i].fd = -1;
-    }
     bool connected = open_links(load, arena, ret_message);
     if (connected) {
         run_load(load);

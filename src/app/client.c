@@ -1,16 +1,13 @@
-/* One connection to a server, for the client verbs: a socket, poll, and wire's client session. */
+/* One connection to a server, for the client verbs: a stream, poll, and wire's client session. */
 #include "app/app.h"
 #include "net/net.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 struct app_client {
-    int fd;
+    struct net_stream *stream;
     struct wire_client *wire; /* NULL once the connection has broken */
     int64_t timeout_ms;
     struct base_text problem; /* why it has broken; static */
@@ -40,16 +37,16 @@ static void on_response(void *user, void *call_user, const struct wire_response 
 
 static const struct wire_client_events client_events = {on_response};
 
-struct app_client *app_client_open(struct base_text server, int64_t timeout_ms,
-                                   struct base_arena *arena, struct base_text *ret_message)
+struct app_client *app_client_open(const struct net_destination *server, struct base_arena *arena,
+                                   struct base_text *ret_message)
 {
-    int fd = net_dial(server, timeout_ms, arena, ret_message);
-    if (fd < 0) {
+    struct net_stream *stream = net_dial(server, arena, ret_message);
+    if (stream == NULL) {
         return NULL;
     }
     struct app_client *client = base_allocate(sizeof *client);
-    *client = (struct app_client){.fd = fd, .timeout_ms = timeout_ms};
-    client->wire = wire_client_open(&client_events, client, server);
+    *client = (struct app_client){.stream = stream, .timeout_ms = server->timeout_ms};
+    client->wire = wire_client_open(&client_events, client, server->address);
     return client;
 }
 
@@ -79,26 +76,32 @@ void app_client_call(struct app_client *client, struct base_text path, struct ba
 
 static void send_some(struct app_client *client)
 {
-    ssize_t sent = send(client->fd, client->unsent, client->n_unsent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) {
-        client->unsent += sent;
-        client->n_unsent -= (size_t)sent;
-    } else if (errno != EAGAIN && errno != EINTR) {
+    size_t sent;
+    enum net_result result = net_stream_send(
+        client->stream, (struct base_bytes){client->unsent, client->n_unsent}, &sent);
+    client->unsent += sent;
+    client->n_unsent -= sent;
+    if (result != NET_DONE && result != NET_WAIT) {
         break_connection(client, BASE_TEXT("the connection broke"));
     }
 }
 
+/* Takes all that there is. */
 static void receive_some(struct app_client *client)
 {
     uint8_t bytes[BASE_READ_BUFFER_BYTES];
-    ssize_t received = recv(client->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
+    size_t received;
+    enum net_result result = NET_DONE;
+    while (client->wire != NULL && (result = net_stream_receive(client->stream, bytes, sizeof bytes,
+                                                                &received)) == NET_DONE) {
+        if (!wire_client_receive(client->wire, (struct base_bytes){bytes, received})) {
+            break_connection(client, BASE_TEXT("the server ended the connection"));
+        }
     }
-    if (received <= 0) {
-        break_connection(client, BASE_TEXT("the connection broke"));
-    } else if (!wire_client_receive(client->wire, (struct base_bytes){bytes, (size_t)received})) {
-        break_connection(client, BASE_TEXT("the server ended the connection"));
+    if (client->wire != NULL && result != NET_WAIT) {
+        const char *problem = net_stream_problem(client->stream);
+        break_connection(client, problem == NULL ? BASE_TEXT("the connection broke")
+                                                 : base_text_of(problem));
     }
 }
 
@@ -117,7 +120,7 @@ void app_client_wait(struct app_client *client, size_t open_calls)
             break_connection(client, BASE_TEXT("no answer within the timeout"));
             return;
         }
-        struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
+        struct pollfd poll_fd = {.fd = net_stream_descriptor(client->stream), .events = POLLIN};
         if (client->n_unsent > 0) {
             poll_fd.events |= POLLOUT;
         }
@@ -136,6 +139,6 @@ void app_client_close(struct app_client *client)
     if (client->wire != NULL) {
         break_connection(client, BASE_TEXT("the connection was closed"));
     }
-    (void)close(client->fd);
+    net_stream_close(client->stream);
     free(client);
 }

@@ -60,8 +60,7 @@ static int connect_server(struct exchange *exchange, const char *verb, const str
 {
     *exchange = (struct exchange){.verb = verb};
     struct base_text message;
-    exchange->client = app_client_open(base_text_of(given->server.server), given->server.timeout_ms,
-                                       &exchange->arena, &message);
+    exchange->client = app_client_open(&given->server.destination, &exchange->arena, &message);
     if (exchange->client != NULL) {
         return APP_EXIT_DONE;
     }

@@ -10,7 +10,7 @@
 static int run(const struct app_server_flags *server, const struct import_rows *rows, bool compares)
 {
     struct import_link link;
-    import_link_open(&link, base_text_of(server->server), server->timeout_ms);
+    import_link_open(&link, &server->destination);
     struct import_counts counts = {0};
     struct import_comparison comparison = {0};
     enum app_exit status = import_send(&link, rows, &counts);

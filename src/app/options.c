@@ -172,10 +172,26 @@ bool app_options_server(const struct app_verb_usage *usage, struct app_server_fl
         return false;
     }
     const char *timeout = flags->timeout == NULL ? DEFAULT_TIMEOUT : flags->timeout;
-    if (!app_options_timeout(timeout, &flags->timeout_ms)) {
+    int64_t timeout_ms;
+    if (!app_options_timeout(timeout, &timeout_ms)) {
         (void)app_options_wrong(usage, "--timeout is in seconds, 0.001 to 86400, not `%s`",
                                 timeout);
         return false;
     }
+    if (!flags->tls && (flags->ca != NULL || flags->certificate != NULL || flags->key != NULL)) {
+        (void)app_options_wrong(usage, "--ca, --certificate and --key need --tls");
+        return false;
+    }
+    if ((flags->certificate != NULL) != (flags->key != NULL)) {
+        (void)app_options_wrong(usage, "--certificate and --key need one another");
+        return false;
+    }
+    flags->destination =
+        (struct net_destination){.address = base_text_of(flags->server),
+                                 .timeout_ms = timeout_ms,
+                                 .tls = flags->tls,
+                                 .files = {.certificate = base_text_of(flags->certificate),
+                                           .key = base_text_of(flags->key),
+                                           .authority = base_text_of(flags->ca)}};
     return true;
 }

@@ -45,16 +45,26 @@ const char *app_options_amount(const char *text, struct ledger_amount *ret_amoun
 
 /* What every verb that calls a server takes. */
 struct app_server_flags {
-    const char *server;  /* --server over ZANDAKA_SERVER over APP_DEFAULT_LISTEN */
-    const char *timeout; /* --timeout */
-    int64_t timeout_ms;
+    const char *server; /* --server over ZANDAKA_SERVER over APP_DEFAULT_LISTEN */
+    const char *timeout;
+    bool tls;
+    const char *ca;
+    const char *certificate;
+    const char *key;
+    struct net_destination destination; /* what they say together */
 };
 
 #define APP_SERVER_FLAGS(server_flags)                                                             \
     {"server", "HOST:PORT", &(server_flags).server, NULL,                                          \
      "the server (default: ZANDAKA_SERVER, then " APP_DEFAULT_LISTEN ")"},                         \
+        {"timeout", "SECONDS", &(server_flags).timeout, NULL, "how long to wait (default 10)"},    \
+        {"tls", NULL, NULL, &(server_flags).tls, "speak TLS with the server"},                     \
+        {"ca", "FILE", &(server_flags).ca, NULL,                                                   \
+         "believe the authorities in this file, not the system's (PEM)"},                          \
+        {"certificate", "FILE", &(server_flags).certificate, NULL,                                 \
+         "show this certificate to the server (PEM)"},                                             \
     {                                                                                              \
-        "timeout", "SECONDS", &(server_flags).timeout, NULL, "how long to wait (default 10)"       \
+        "key", "FILE", &(server_flags).key, NULL, "the certificate's private key (PEM)"            \
     }
 
 /* Fills in what was not given. False: printed what is wrong. */

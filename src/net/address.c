@@ -1,15 +1,10 @@
-/* Addresses as text, and connecting to one. */
+/* Addresses as text. */
 #include "net/loop.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 bool net_split_address(struct base_text address, struct base_text *ret_host, uint16_t *ret_port)
 {
@@ -92,64 +87,4 @@ bool net_is_loopback(struct base_text address)
     }
     base_arena_release(&arena);
     return loopback;
-}
-
-/* Waits until the connecting socket is connected. 0, or an errno. */
-static int finish_connect(int fd, int64_t timeout_ms)
-{
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
-    int timeout = timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
-    int n = poll(&ready, 1, timeout);
-    if (n == 0) {
-        return ETIMEDOUT;
-    }
-    int error = 0;
-    socklen_t length = sizeof error;
-    if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
-        return errno;
-    }
-    return error;
-}
-
-/* A connected, blocking socket, or -1 with errno set. */
-static int dial_one(const struct addrinfo *address, int64_t timeout_ms)
-{
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return -1;
-    }
-    int error = 0;
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        error = errno == EINPROGRESS ? finish_connect(fd, timeout_ms) : errno;
-    }
-    int one = 1;
-    if (error == 0 && (fcntl(fd, F_SETFL, 0) != 0 ||
-                       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0)) {
-        error = errno;
-    }
-    if (error != 0) {
-        (void)close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
-int net_dial(struct base_text address, int64_t timeout_ms, struct base_arena *arena,
-             struct base_text *ret_message)
-{
-    struct addrinfo *found = net_resolve(address, 0, arena, ret_message);
-    if (found == NULL) {
-        return -1;
-    }
-    int fd = -1;
-    for (const struct addrinfo *each = found; each != NULL && fd < 0; each = each->ai_next) {
-        fd = dial_one(each, timeout_ms);
-    }
-    if (fd < 0) {
-        *ret_message = base_arena_print(arena, "no server at %.*s: %s", BASE_TEXT_ARGS(address),
-                                        strerror(errno));
-    }
-    freeaddrinfo(found);
-    return fd;
 }

@@ -303,7 +303,7 @@ static enum net_result fill_read_buffer(struct net_connection *connection, size_
 static void refuse_handshake(struct net_connection *connection)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
-    struct base_text problem = net_tls_problem(&arena);
+    struct base_text problem = net_socket_problem(&connection->socket, &arena);
     if (connection->loop->n_handshakes_failed++ == 0) {
         base_log(BASE_LOG_WARNING, "a TLS handshake failed: %.*s", BASE_TEXT_ARGS(problem));
     }

@@ -135,9 +135,38 @@ struct net_server *net_connection_server(const struct net_connection *connection
 /* Open connections now. */
 unsigned net_server_connections(struct net_server *server);
 
-/* A blocking connection to HOST:PORT, with TCP_NODELAY. -1: *ret_message says why, in the arena. */
-int net_dial(struct base_text address, int64_t timeout_ms, struct base_arena *arena,
-             struct base_text *ret_message);
+/* --- a client's connection --- */
+
+/* A server, and how to reach it. With TLS the process must ignore SIGPIPE. */
+struct net_destination {
+    struct base_text address; /* HOST:PORT */
+    int64_t timeout_ms;       /* for connection and handshake together */
+    bool tls;                 /* with ALPN h2; the certificate must be for HOST */
+    struct net_tls_files files;
+};
+
+struct net_stream;
+
+/* Connects and greets, within the timeout; after that nothing waits. NULL: *ret_message says why,
+ * in the arena: no such host, nobody there, a certificate that is not believed. */
+struct net_stream *net_dial(const struct net_destination *destination, struct base_arena *arena,
+                            struct base_text *ret_message);
+/* To be polled: for reading before another receive, once one has given NET_WAIT (until then TLS may
+ * hold bytes that poll does not see), and for writing before another send, once one has. */
+int net_stream_descriptor(const struct net_stream *stream);
+/* Up to `capacity` bytes. NET_DONE: *ret_length of them, at least one; else it is 0. */
+enum net_result net_stream_receive(struct net_stream *stream, uint8_t *buffer, size_t capacity,
+                                   size_t *ret_length) BASE_MUST_USE;
+/* Some of the bytes, of which there is at least one. NET_DONE: *ret_length were taken; else it is
+ * 0. After NET_WAIT the same bytes come first again. */
+enum net_result net_stream_send(struct net_stream *stream, struct base_bytes bytes,
+                                size_t *ret_length) BASE_MUST_USE;
+/* Why TLS gave NET_BROKEN, static: a server that does not believe our certificate says so only
+ * after the handshake. NULL: no reason is known. */
+const char *net_stream_problem(const struct net_stream *stream);
+void net_stream_close(struct net_stream *stream);
+
+/* --- addresses --- */
 
 /* Splits HOST:PORT ([…] around an IPv6 host). False: malformed. */
 bool net_split_address(struct base_text address, struct base_text *ret_host, uint16_t *ret_port);

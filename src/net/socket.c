@@ -69,6 +69,7 @@ static enum net_result tls_result(struct net_socket *socket, int returned)
         return NET_ENDED;
     default:
         socket->broken = true;
+        socket->problem = ERR_reason_error_string(ERR_peek_last_error());
         return NET_BROKEN;
     }
 }
@@ -93,6 +94,15 @@ enum net_result net_socket_greet(struct net_socket *socket)
         SSL_set_read_ahead(socket->tls, 1);
     }
     return result;
+}
+
+struct base_text net_socket_problem(const struct net_socket *socket, struct base_arena *arena)
+{
+    const char *problem = socket->problem == NULL ? "the peer went away" : socket->problem;
+    long verified = SSL_get_verify_result(socket->tls);
+    return verified == X509_V_OK ? base_arena_text(arena, base_text_of(problem))
+                                 : base_arena_print(arena, "%s: %s", problem,
+                                                    X509_verify_cert_error_string(verified));
 }
 
 /* --- bytes --- */

@@ -22,17 +22,16 @@ struct ssl_ctx_st *net_tls_client_context(const struct net_tls_files *files,
 struct ssl_ctx_st *net_tls_context_share(struct ssl_ctx_st *context);
 /* One owner less; NULL is allowed. */
 void net_tls_context_release(struct ssl_ctx_st *context);
-/* What OpenSSL says went wrong on this thread, in the arena; it is forgotten then. */
-struct base_text net_tls_problem(struct base_arena *arena);
 
 /* --- socket.c: a socket, with TLS or without --- */
 
 /* Connected and non-blocking. Embedded by its owner, and used by one thread at a time. */
 struct net_socket {
     int fd;
-    struct ssl_st *tls; /* NULL: plaintext */
-    bool wants_write;   /* TLS can go on only once the socket takes bytes */
-    bool broken;        /* TLS has failed: nothing can be said in it any more */
+    struct ssl_st *tls;  /* NULL: plaintext */
+    bool wants_write;    /* TLS can go on only once the socket takes bytes */
+    bool broken;         /* TLS has failed: nothing can be said in it any more */
+    const char *problem; /* why it has, static; NULL: no reason is known */
 };
 
 /* Begins TLS in the server's role. The handshake is made by net_socket_read. */
@@ -43,6 +42,8 @@ void net_socket_connect_tls(struct net_socket *socket, struct ssl_ctx_st *contex
                             struct base_text host);
 /* Goes on with the handshake. NET_DONE: it is over. */
 enum net_result net_socket_greet(struct net_socket *socket) BASE_MUST_USE;
+/* Why TLS is broken, in the arena, ended by NUL. */
+struct base_text net_socket_problem(const struct net_socket *socket, struct base_arena *arena);
 /* Whether there is no handshake to wait for (any more). */
 bool net_socket_greeted(const struct net_socket *socket);
 /* Reads up to `capacity` bytes. NET_DONE: *ret_length of them, at least one; else it is 0. */

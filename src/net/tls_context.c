@@ -12,12 +12,12 @@
  * has nothing else. */
 #define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-struct base_text net_tls_problem(struct base_arena *arena)
+/* What OpenSSL says went wrong; it is forgotten then. */
+static const char *take_problem(void)
 {
-    unsigned long error = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(error);
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     ERR_clear_error();
-    return base_arena_print(arena, "%s", reason == NULL ? "no reason is known" : reason);
+    return reason == NULL ? "no reason is known" : reason;
 }
 
 static SSL_CTX *context_new(const SSL_METHOD *method)
@@ -49,14 +49,13 @@ static bool load_identity(SSL_CTX *context, const struct net_tls_files *files,
     struct base_text certificate = base_arena_text(arena, files->certificate);
     struct base_text key = base_arena_text(arena, files->key);
     if (SSL_CTX_use_certificate_chain_file(context, certificate.bytes) != 1) {
-        *ret_message = base_arena_print(arena, "%s is no certificate in PEM that can be used: %.*s",
-                                        certificate.bytes, BASE_TEXT_ARGS(net_tls_problem(arena)));
+        *ret_message = base_arena_print(arena, "%s is no certificate in PEM that can be used: %s",
+                                        certificate.bytes, take_problem());
         return false;
     }
     if (SSL_CTX_use_PrivateKey_file(context, key.bytes, SSL_FILETYPE_PEM) != 1) {
-        *ret_message =
-            base_arena_print(arena, "%s is no private key in PEM that goes with %s: %.*s",
-                             key.bytes, certificate.bytes, BASE_TEXT_ARGS(net_tls_problem(arena)));
+        *ret_message = base_arena_print(arena, "%s is no private key in PEM that goes with %s: %s",
+                                        key.bytes, certificate.bytes, take_problem());
         return false;
     }
     return true;
@@ -68,9 +67,8 @@ static bool load_authority(SSL_CTX *context, struct base_text file, struct base_
 {
     struct base_text authority = base_arena_text(arena, file);
     if (SSL_CTX_load_verify_file(context, authority.bytes) != 1) {
-        *ret_message =
-            base_arena_print(arena, "%s holds no certificate of an authority in PEM: %.*s",
-                             authority.bytes, BASE_TEXT_ARGS(net_tls_problem(arena)));
+        *ret_message = base_arena_print(arena, "%s holds no certificate of an authority in PEM: %s",
+                                        authority.bytes, take_problem());
         return false;
     }
     return true;
@@ -86,8 +84,8 @@ static bool ask_callers(SSL_CTX *context, const struct net_tls_files *files,
     struct base_text authority = base_arena_text(arena, files->authority);
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(authority.bytes);
     if (names == NULL) {
-        *ret_message = base_arena_print(arena, "%s cannot be read: %.*s", authority.bytes,
-                                        BASE_TEXT_ARGS(net_tls_problem(arena)));
+        *ret_message =
+            base_arena_print(arena, "%s cannot be read: %s", authority.bytes, take_problem());
         return false;
     }
     SSL_CTX_set_client_CA_list(context, names);
@@ -147,8 +145,8 @@ SSL_CTX *net_tls_client_context(const struct net_tls_files *files, struct base_a
     if (files->authority.length > 0) {
         sound = load_authority(context, files->authority, arena, ret_message);
     } else if (SSL_CTX_set_default_verify_paths(context) != 1) {
-        *ret_message = base_arena_print(arena, "the system's certificates cannot be read: %.*s",
-                                        BASE_TEXT_ARGS(net_tls_problem(arena)));
+        *ret_message =
+            base_arena_print(arena, "the system's certificates cannot be read: %s", take_problem());
         sound = false;
     }
     if (!sound ||

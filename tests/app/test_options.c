@@ -143,13 +143,13 @@ static void the_server_is_the_flag_then_the_environment_then_the_default(void **
     struct app_server_flags flags = {0};
     assert_true(app_options_server(&usage, &flags));
     assert_string_equal(flags.server, "127.0.0.1:8630");
-    assert_true(flags.timeout_ms == 10000);
+    assert_true(flags.destination.timeout_ms == 10000);
 
     assert_int_equal(setenv("ZANDAKA_SERVER", "[::1]:2", 1), 0);
     flags = (struct app_server_flags){.timeout = "0.2"};
     assert_true(app_options_server(&usage, &flags));
     assert_string_equal(flags.server, "[::1]:2");
-    assert_true(flags.timeout_ms == 200);
+    assert_true(flags.destination.timeout_ms == 200);
 
     flags = (struct app_server_flags){.server = "localhost:3"};
     assert_true(app_options_server(&usage, &flags));

@@ -25,6 +25,7 @@ class Tls(unittest.TestCase):
         cls.certificate, cls.key = cls.authority.sign("server", cls.names)
         cls.callers = Authority(pathlib.Path(cls.directory.name) / "callers", "callers")
         cls.caller = cls.callers.sign("campaign", "DNS:campaign.example,URI:spiffe://example/x")
+        cls.elsewhere = cls.authority.sign("elsewhere", "DNS:other.example")
         cls.stranger = Authority(pathlib.Path(cls.directory.name) / "other", "other").sign(
             "stranger", "DNS:campaign.example")
 
@@ -253,6 +254,63 @@ class Tls(unittest.TestCase):
         status, _ = self.json_call(server, self.context(None, self.caller), "GetBalance",
                                    {"accountId": "alice"})
         self.assertEqual(status, 200)
+
+    def verb(self, server, *arguments):
+        port = server.address.rsplit(":", 1)[1]
+        return server.run("balance", "--account", "alice", "--server", f"localhost:{port}",
+                          "--timeout", "5", *map(str, arguments))
+
+    def test_the_client_verbs(self):
+        server = self.start()
+        done = self.verb(server, "--tls", "--ca", self.authority.path)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        # Whom nobody vouches for, whoever is somebody else, and who speaks no TLS, is not believed.
+        done = self.verb(server, "--tls", "--ca", self.callers.path)
+        self.assertEqual(done.returncode, 4, done)
+        self.assertIn("certificate verify failed", done.stderr)
+        done = self.verb(server, "--tls")
+        self.assertEqual(done.returncode, 4, done)
+        other = self.start(certificate=self.elsewhere[0], key=self.elsewhere[1])
+        done = self.verb(other, "--tls", "--ca", self.authority.path)
+        self.assertEqual(done.returncode, 4, done)
+        self.assertIn("hostname mismatch", done.stderr)
+        self.assertEqual(self.verb(server).returncode, 4)
+        with Server(store="memory:") as plain:
+            done = self.verb(plain, "--tls", "--ca", self.authority.path)
+            self.assertEqual(done.returncode, 4, done)
+            self.assertIn("no TLS with the server", done.stderr)
+        for wrong in [["--ca", self.authority.path], ["--tls", "--key", self.key],
+                      ["--tls", "--certificate", self.certificate]]:
+            self.assertEqual(self.verb(server, *wrong).returncode, 2)
+
+    def test_the_client_verbs_by_address_and_with_a_certificate(self):
+        server = self.start(f"client_ca = {self.callers.path}")
+        arguments = ["balance", "--account", "alice", "--server", server.address, "--tls", "--ca",
+                     str(self.authority.path)]
+        done = server.run(*arguments, "--certificate", str(self.caller[0]), "--key",
+                          str(self.caller[1]))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        refused = server.run(*arguments)
+        self.assertEqual(refused.returncode, 4, refused)
+        self.assertIn("certificate required", refused.stderr)
+        refused = server.run(*arguments, "--certificate", str(self.stranger[0]), "--key",
+                             str(self.stranger[1]))
+        self.assertEqual(refused.returncode, 4, refused)
+        self.assertIn("unknown ca", refused.stderr)
+        refused = server.run(*arguments, "--certificate", "/nowhere", "--key", "/nowhere")
+        self.assertIn("/nowhere", refused.stderr)
+
+    def test_an_import_and_a_bench_over_tls(self):
+        server = self.start()
+        flags = ["--server", server.address, "--tls", "--ca", str(self.authority.path)]
+        path = pathlib.Path(self.directory.name) / "rows.csv"
+        path.write_text("transaction_id,operation,account_id,kind,amount\n" + "".join(
+            f"row-{i},add,bob,points,{i + 1}\n" for i in range(3000)))
+        done = server.run("import", str(path), *flags)
+        self.assertEqual(done.returncode, 0, done)
+        done = server.run("bench", "--directory", self.directory.name, "--workload", "batch",
+                          "--rounds", "1", "--seconds", "1", *flags)
+        self.assertEqual(done.returncode, 0, done)
 
     def test_a_drain_ends_tls_connections(self):
         server = self.start()
