@@ -8,16 +8,17 @@ import pathlib
 import re
 import sys
 
-ALL = {"base", "record", "ledger", "store", "service", "wire", "net", "api"}
+ALL = {"base", "record", "ledger", "store", "service", "access", "wire", "net", "api"}
 MAY_KNOW = {
     "base": set(),
     "record": {"base"},
     "ledger": {"record", "base"},
     "store": {"ledger", "record", "base"},
     "service": {"store", "ledger", "record", "base"},
+    "access": {"base"},
     "wire": {"base"},
     "net": {"base"},
-    "api": {"service", "store", "ledger", "record", "wire", "base"},
+    "api": {"service", "store", "ledger", "record", "access", "wire", "base"},
     "app": ALL,
 }
 # The backends' headers are public to app, which alone names a backend.

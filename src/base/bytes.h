@@ -59,6 +59,18 @@ bool base_text_to_int64(struct base_text text, int64_t *ret_value);
 /* A 64-bit hash (XXH3), the same on every machine and in every version: page tokens rely on it. */
 uint64_t base_hash(struct base_bytes bytes);
 
+/* SHA-256 (FIPS 180-4): for what is kept in place of a secret. */
+#define BASE_SHA256_BYTES 32
+void base_sha256(struct base_bytes bytes, uint8_t ret_digest[BASE_SHA256_BYTES]);
+/* Whether two pieces of memory are equal, in a time that tells nothing of them but the length. */
+bool base_equal_secret(const void *a, const void *b, size_t length);
+
+/* Two lower-case digits for each byte, in the arena. */
+struct base_text base_hex_encode(struct base_arena *arena, struct base_bytes bytes);
+/* `length` bytes from twice as many digits, of either case. False: it is not that, and some of
+ * ret_bytes may have been written. */
+bool base_hex_decode(struct base_text text, size_t length, uint8_t *ret_bytes);
+
 /* Base64 (RFC 4648). */
 enum base_base64 {
     BASE_BASE64_UNPADDED, /* section 4, without padding: gRPC's -bin metadata, Connect's details */

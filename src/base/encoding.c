@@ -1,13 +1,61 @@
-/* Hashes (xxHash) and base64 (Nettle). */
+/* Hashes (xxHash, Nettle), hexadecimal, and base64 (Nettle). */
 #include "base/base.h"
 
+#include <nettle/base16.h>
 #include <nettle/base64.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
 #include <string.h>
 #include <xxhash.h>
 
 uint64_t base_hash(struct base_bytes bytes)
 {
     return XXH3_64bits(bytes.bytes, bytes.length);
+}
+
+void base_sha256(struct base_bytes bytes, uint8_t ret_digest[BASE_SHA256_BYTES])
+{
+    static_assert(BASE_SHA256_BYTES == SHA256_DIGEST_SIZE, "the digest's size");
+    struct sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, bytes.length, bytes.bytes);
+    sha256_digest(&context, BASE_SHA256_BYTES, ret_digest);
+}
+
+bool base_equal_secret(const void *a, const void *b, size_t length)
+{
+    return memeql_sec(a, b, length) != 0;
+}
+
+struct base_text base_hex_encode(struct base_arena *arena, struct base_bytes bytes)
+{
+    char *text = base_arena_take(arena, BASE16_ENCODE_LENGTH(bytes.length));
+    base16_encode_update(text, bytes.length, bytes.bytes);
+    return (struct base_text){text, BASE16_ENCODE_LENGTH(bytes.length)};
+}
+
+static int digit_of(char byte)
+{
+    return byte >= '0' && byte <= '9'   ? byte - '0'
+           : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
+           : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
+                                        : -1;
+}
+
+bool base_hex_decode(struct base_text text, size_t length, uint8_t *ret_bytes)
+{
+    if (text.length != length * 2) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        int high = digit_of(text.bytes[2 * i]);
+        int low = digit_of(text.bytes[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
 }
 
 struct base_text base_base64_encode(struct base_arena *arena, struct base_bytes bytes,

@@ -34,9 +34,6 @@
 #define BASE_METADATA_KEY_MAX_BYTES 64
 #define BASE_METADATA_VALUE_MAX_BYTES 256
 #define BASE_METADATA_TOTAL_MAX_BYTES 1024
-/* Bytes of a caller's name: it stands in every log line about the caller, and beside its records.
- */
-#define BASE_CALLER_MAX_BYTES 64
 /* Commands of one Submit: as many as a batch takes, so that a Submit is one durable commit. */
 #define BASE_SUBMIT_MAX 1024
 /* Accounts of one BatchGetBalances. */
@@ -90,6 +87,24 @@
 /* Elements of an answer: the largest has, for each of a BatchGetBalances' accounts, two and four
  * for each kind. */
 #define BASE_ANSWER_ELEMENTS_MAX (BASE_BATCH_GET_MAX * (2 + 4 * BASE_KINDS_MAX))
+
+/* --- callers --- */
+
+/* Bytes of a caller's name: it stands in log lines about the caller, and beside its records. */
+#define BASE_CALLER_MAX_BYTES 64
+/* Callers of a server: teams and their programs, not people. All their tokens are looked at in
+ * every call, in the same time whichever it is: 512 hashes of 32 bytes, some microseconds. */
+#define BASE_CALLERS_MAX 256
+/* Tokens of one: the one in use, and the one that it is being replaced by. */
+#define BASE_CALLER_TOKENS_MAX 2
+/* Elements of one list of a caller: names of its certificates, methods, kinds, prefixes. A line of
+ * the file has no room for more. */
+#define BASE_CALLER_LIST_MAX 64
+/* Calls a second that a caller may be limited to: above it the limit is none. */
+#define BASE_CALLER_RATE_MAX 1000000
+/* How often a line is logged about calls that were refused for who made them: whoever floods the
+ * server with them is to be seen, and is not to fill the log. */
+#define BASE_REFUSALS_LOGGED_EVERY_MS 1000
 
 /* --- how much is done at once --- */
 
