@@ -15,6 +15,7 @@ struct api *api_open(const struct api_options *options)
     api->kinds = options->kinds;
     api->clock = options->clock;
     api->reflection = api_reflection_open();
+    api->access = options->access;
     atomic_init(&api->draining, false);
     for (size_t i = 0; i < api->kinds->n_kinds; i++) {
         struct base_text code = api->kinds->kinds[i].code;
@@ -100,7 +101,7 @@ static bool start_method(struct api_exchange *exchange)
 }
 
 /* True: the service has it. */
-static bool start(struct api_exchange *exchange)
+static bool start(struct api_exchange *exchange, const struct api_peer *peer)
 {
     exchange->form = exchange->request->form == WIRE_GRPC ? API_FORM_PROTOBUF : API_FORM_JSON;
     if (exchange->request->defect != WIRE_DEFECT_NONE) {
@@ -114,7 +115,8 @@ static bool start(struct api_exchange *exchange)
         exchange->error.reason = BASE_REASON_UNIMPLEMENTED;
         return false;
     }
-    return start_method(exchange);
+    /* Before the body is looked at: a stranger's costs nothing, and tells a stranger nothing. */
+    return api_permission_begin(exchange, peer) && start_method(exchange);
 }
 
 static size_t count_held_bytes(const struct api_exchange *exchange)
@@ -122,17 +124,18 @@ static size_t count_held_bytes(const struct api_exchange *exchange)
     return base_arena_held(exchange->arena) + exchange->request->body.length;
 }
 
-struct api_exchange *api_start(struct api *api, struct wire_request *request, uint64_t caller,
-                               void (*finished)(void *context), void *context)
+struct api_exchange *api_start(struct api *api, struct wire_request *request,
+                               const struct api_peer *peer, void (*finished)(void *context),
+                               void *context)
 {
     struct api_exchange *exchange = base_arena_take_zeroed(&request->arena, 1, sizeof *exchange);
     exchange->api = api;
     exchange->request = request;
     exchange->arena = &request->arena;
-    exchange->caller = caller;
+    exchange->caller = peer->number;
     exchange->finished = finished;
     exchange->context = context;
-    if (!start(exchange)) {
+    if (!start(exchange, peer)) {
         exchange->held_bytes = count_held_bytes(exchange);
         finished(context);
     }
@@ -299,11 +302,17 @@ void api_error_reply_grpc(struct base_arena *arena, const struct api_error *erro
         .grpc_message = base_text_of(status->message),
         .grpc_status_details = api_codec_pack(arena, &status->base),
     };
-    /* gRPC's own word for "do not repeat it" (contract 4). */
+    /* gRPC's own words for "do not repeat it", and for "not before" (contract 4). */
+    struct base_text pushback = BASE_TEXT("");
     if (base_text_equal(base_text_of(row->retry), BASE_TEXT("never"))) {
+        pushback = BASE_TEXT("-1");
+    } else if (error->retry_delay_ns > 0) {
+        int64_t delay_ms = (error->retry_delay_ns - 1) / BASE_NS_PER_MS + 1;
+        pushback = base_arena_print(arena, "%lld", (long long)delay_ms);
+    }
+    if (pushback.length > 0) {
         ret_reply->n_trailers = 1;
-        ret_reply->trailers =
-            one_header(arena, BASE_TEXT("grpc-retry-pushback-ms"), BASE_TEXT("-1"));
+        ret_reply->trailers = one_header(arena, BASE_TEXT("grpc-retry-pushback-ms"), pushback);
     }
 }
 
@@ -319,6 +328,10 @@ static void reply_http_error(struct api_exchange *exchange, struct wire_reply *r
     if (exchange->page.allow.length > 0) {
         ret_reply->n_headers = 1;
         ret_reply->headers = one_header(exchange->arena, BASE_TEXT("allow"), exchange->page.allow);
+    } else if (exchange->error.reason == BASE_REASON_UNAUTHENTICATED) {
+        ret_reply->n_headers = 1;
+        ret_reply->headers =
+            one_header(exchange->arena, BASE_TEXT("www-authenticate"), BASE_TEXT("Bearer"));
     }
 }
 
@@ -353,6 +366,9 @@ size_t api_held_bytes(const struct api_exchange *exchange)
 
 void api_end(struct api_exchange *exchange)
 {
+    if (exchange->known != NULL) {
+        access_release(exchange->known);
+    }
     /* The exchange lives in what is released. */
     wire_request_release(exchange->request);
 }

@@ -16,6 +16,7 @@
 #ifndef ZANDAKA_API_H
 #define ZANDAKA_API_H
 
+#include "access/access.h"
 #include "base/base.h"
 #include "ledger/ledger.h"
 #include "record/record.h"
@@ -31,6 +32,7 @@ struct api_options {
     struct store *store; /* asked for readiness only */
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
+    struct access *access; /* NULL: nobody is asked who calls, and all is allowed; not owned */
 };
 
 /* Never NULL. */
@@ -40,10 +42,19 @@ void api_set_draining(struct api *api);
 /* No exchange may be under way. */
 void api_close(struct api *api);
 
-/* Takes a request and owns it. `caller` is for fairness: calls of one caller wait in one line.
- * `finished` is called exactly once. Never NULL. */
-struct api_exchange *api_start(struct api *api, struct wire_request *request, uint64_t caller,
-                               void (*finished)(void *context), void *context);
+/* The connection that a request came on. */
+struct api_peer {
+    uint64_t number;            /* no other connection's, and no more than INT64_MAX */
+    size_t n_certificate_names; /* of its certificate, which was verified; see access.h */
+    const struct base_text *certificate_names;
+};
+
+/* Takes a request and owns it. The calls of one caller wait in one line, or those of one connection
+ * where nobody is asked who calls. `peer` is looked at before this returns. `finished` is called
+ * exactly once. Never NULL. */
+struct api_exchange *api_start(struct api *api, struct wire_request *request,
+                               const struct api_peer *peer, void (*finished)(void *context),
+                               void *context);
 /* The answer, once finished; what it points to lives until api_end. */
 void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply);
 /* Bytes that the exchange holds, for the budget. */

@@ -45,7 +45,8 @@ bool api_get_balance_start(struct api_exchange *exchange, const ProtobufCMessage
     if (wrong != NULL) {
         return api_exchange_refuse_field(exchange, BASE_TEXT("account_id"), base_text_of(wrong));
     }
-    return api_exchange_read(exchange, answer_bytes(exchange, 1));
+    return api_permission_method(exchange) &&
+           api_exchange_read(exchange, answer_bytes(exchange, 1));
 }
 
 bool api_batch_get_balances_start(struct api_exchange *exchange, const ProtobufCMessage *message)
@@ -71,7 +72,8 @@ bool api_batch_get_balances_start(struct api_exchange *exchange, const ProtobufC
     if (violations.n_violations > 0) {
         return api_exchange_refuse(exchange, &violations);
     }
-    return api_exchange_read(exchange, answer_bytes(exchange, request->n_account_ids));
+    return api_permission_method(exchange) &&
+           api_exchange_read(exchange, answer_bytes(exchange, request->n_account_ids));
 }
 
 enum store_fault api_balances_read(struct api_exchange *exchange, struct store *store)
@@ -93,7 +95,7 @@ static void add_balance(struct api_exchange *exchange, Zandaka__V1__AccountBalan
 }
 
 /* Each kind in use, zeros included, in the configuration's order; then each withdrawn one of which
- * the account still has some. */
+ * the account still has some. Those that the caller may not use are left out. */
 static Zandaka__V1__AccountBalance *account_balance(struct api_exchange *exchange,
                                                     struct base_text account_id,
                                                     const struct ledger_account *row)
@@ -105,14 +107,16 @@ static Zandaka__V1__AccountBalance *account_balance(struct api_exchange *exchang
     account->balances =
         base_arena_take(exchange->arena, kinds->n_kinds * sizeof(account->balances[0]));
     for (size_t i = 0; i < kinds->n_kinds; i++) {
-        if (!kinds->kinds[i].withdrawn) {
+        if (!kinds->kinds[i].withdrawn &&
+            api_permission_shows_kind(exchange, kinds->kinds[i].code)) {
             add_balance(exchange, account, i, &row->balances[i]);
         }
     }
     for (size_t i = 0; i < kinds->n_kinds; i++) {
         const struct ledger_balance *balance = &row->balances[i];
         if (kinds->kinds[i].withdrawn &&
-            (balance->available_minor != 0 || balance->held_minor != 0)) {
+            (balance->available_minor != 0 || balance->held_minor != 0) &&
+            api_permission_shows_kind(exchange, kinds->kinds[i].code)) {
             add_balance(exchange, account, i, balance);
         }
     }

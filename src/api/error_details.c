@@ -130,12 +130,12 @@ static ProtobufCMessage *bad_request(struct base_arena *arena,
     return &request->base;
 }
 
-static ProtobufCMessage *retry_info(struct base_arena *arena)
+static ProtobufCMessage *retry_info(struct base_arena *arena, int64_t delay_ns)
 {
     Google__Protobuf__Duration *delay = base_arena_take(arena, sizeof *delay);
     google__protobuf__duration__init(delay);
-    delay->seconds = BASE_RETRY_DELAY_MS / 1000;
-    delay->nanos = BASE_RETRY_DELAY_MS % 1000 * 1000000;
+    delay->seconds = delay_ns / BASE_NS_PER_S;
+    delay->nanos = (int32_t)(delay_ns % BASE_NS_PER_S);
     Google__Rpc__RetryInfo *info = base_arena_take(arena, sizeof *info);
     google__rpc__retry_info__init(info);
     info->retry_delay = delay;
@@ -153,7 +153,9 @@ static size_t error_details(struct base_arena *arena, const struct api_error *er
     }
     if (row->code == BASE_CODE_UNAVAILABLE &&
         base_text_equal(base_text_of(row->applied), BASE_TEXT("no"))) {
-        ret_details[n_details++] = retry_info(arena);
+        ret_details[n_details++] = retry_info(arena, BASE_RETRY_DELAY_MS * BASE_NS_PER_MS);
+    } else if (error->reason == BASE_REASON_RATE_LIMITED) {
+        ret_details[n_details++] = retry_info(arena, error->retry_delay_ns);
     }
     return n_details;
 }

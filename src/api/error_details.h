@@ -11,10 +11,11 @@
 
 /* Why a call, or a command of a Submit, was not answered with success. */
 struct api_error {
-    enum base_reason reason;                 /* BASE_REASON_NONE: there is no error */
-    struct base_text message;                /* empty: made from the rest */
-    struct base_text kind;                   /* as in base_refusal */
-    uint32_t content_fields;                 /* as in base_refusal */
+    enum base_reason reason;  /* BASE_REASON_NONE: there is no error */
+    struct base_text message; /* empty: made from the rest */
+    struct base_text kind;    /* as in base_refusal */
+    uint32_t content_fields;  /* as in base_refusal */
+    int64_t retry_delay_ns;   /* of RATE_LIMITED: how long to wait before it is sent again */
     const struct api_violations *violations; /* of INVALID_REQUEST; NULL: none are told */
 };
 

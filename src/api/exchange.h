@@ -19,6 +19,7 @@ struct api {
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
     struct api_reflection *reflection;
+    struct access *access; /* NULL: nobody is asked who calls */
     atomic_bool draining;
     /* The kinds' codes ended by NUL, as messages want them. */
     char kind_codes[BASE_KINDS_MAX][BASE_KIND_MAX_BYTES + 1];
@@ -48,6 +49,7 @@ struct api_method {
     enum store_fault (*read)(struct api_exchange *exchange, struct store *store);
     /* Makes the answer of what was found, or sets exchange->error. */
     void (*answer)(struct api_exchange *exchange, struct api_answer *ret_answer);
+    bool is_everybodys; /* nobody is asked who calls it */
 };
 
 /* An answer that is no method's: health, and what HTTP itself refuses. */
@@ -60,8 +62,9 @@ struct api_page {
 struct api_exchange {
     struct api *api;
     struct wire_request *request;
-    struct base_arena *arena; /* the request's */
-    uint64_t caller;
+    struct base_arena *arena;   /* the request's */
+    uint64_t caller;            /* for fairness */
+    struct access_known *known; /* NULL: not recognized, or nobody is asked */
     void (*finished)(void *context);
     void *context;
     int64_t deadline_mono_ns;
@@ -150,6 +153,25 @@ void api_list_entries_answer(struct api_exchange *exchange, struct api_answer *r
 
 bool api_health_check_start(struct api_exchange *exchange, const ProtobufCMessage *message);
 void api_health_check_answer(struct api_exchange *exchange, struct api_answer *ret_answer);
+
+/* --- permission.c --- */
+
+/* Recognizes who calls, and takes the call out of its allowance. These give false with
+ * exchange->error: UNAUTHENTICATED, RATE_LIMITED, PERMISSION_DENIED; and the refusal is counted. */
+bool api_permission_begin(struct api_exchange *exchange, const struct api_peer *peer) BASE_MUST_USE;
+/* Whether the caller may call the exchange's method. */
+bool api_permission_method(struct api_exchange *exchange) BASE_MUST_USE;
+/* Whether it may have that done, whichever method brought it; and puts its name into the command.
+ */
+bool api_permission_command(struct api_exchange *exchange,
+                            struct ledger_command *command) BASE_MUST_USE;
+/* Whether it may ask for that. */
+bool api_permission_id(struct api_exchange *exchange,
+                       struct base_text transaction_id) BASE_MUST_USE;
+bool api_permission_kind(struct api_exchange *exchange, struct base_text kind) BASE_MUST_USE;
+/* Whether an answer may show it that. */
+bool api_permission_shows_id(const struct api_exchange *exchange, struct base_text transaction_id);
+bool api_permission_shows_kind(const struct api_exchange *exchange, struct base_text kind);
 
 /* --- pages.c --- */
 

@@ -38,7 +38,8 @@ bool api_get_transaction_start(struct api_exchange *exchange, const ProtobufCMes
                                          BASE_TEXT(TRANSACTION_ID_RULE));
     }
     exchange->found = lookup;
-    return api_exchange_read(exchange, TRANSACTION_BYTES);
+    return api_permission_method(exchange) && api_permission_id(exchange, lookup->transaction_id) &&
+           api_exchange_read(exchange, TRANSACTION_BYTES);
 }
 
 enum store_fault api_get_transaction_read(struct api_exchange *exchange, struct store *store)
@@ -48,13 +49,29 @@ enum store_fault api_get_transaction_read(struct api_exchange *exchange, struct 
                                   &lookup->record);
 }
 
+/* A record is answered whole or not at all (contract 3.4), so one that moves a kind which the
+ * caller may not use is refused. */
+static bool may_see_record(struct api_exchange *exchange, struct base_bytes record)
+{
+    struct record_transaction transaction;
+    if (exchange->known == NULL || !record_decode(exchange->arena, record, &transaction)) {
+        return true;
+    }
+    for (size_t i = 0; i < transaction.n_legs; i++) {
+        if (!api_permission_kind(exchange, transaction.legs[i].kind)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void api_get_transaction_answer(struct api_exchange *exchange, struct api_answer *ret_answer)
 {
     const struct transaction_lookup *lookup = exchange->found;
-    if (lookup->found) {
-        ret_answer->record = lookup->record;
-    } else {
+    if (!lookup->found) {
         exchange->error.reason = BASE_REASON_TRANSACTION_NOT_FOUND;
+    } else if (may_see_record(exchange, lookup->record)) {
+        ret_answer->record = lookup->record;
     }
 }
 
@@ -121,14 +138,18 @@ static size_t page_limit(int32_t page_size)
     return page_size > BASE_PAGE_MAX ? BASE_PAGE_MAX : (size_t)page_size;
 }
 
-/* The numbers of the filter's kinds. One that is not configured has no entries, so it is none. */
-static uint64_t kind_numbers(const struct ledger_kinds *kinds,
+/* The numbers of the filter's kinds, or without a filter of those that the caller may see. One that
+ * is not configured has no entries, so it is none. */
+static uint64_t kind_numbers(const struct api_exchange *exchange,
                              const struct api_entries_filter *filter)
 {
-    if (filter->n_kinds == 0) {
-        return UINT64_MAX;
-    }
+    const struct ledger_kinds *kinds = exchange->api->kinds;
     uint64_t numbers = 0;
+    for (size_t i = 0; i < kinds->n_kinds && filter->n_kinds == 0; i++) {
+        if (api_permission_shows_kind(exchange, kinds->kinds[i].code)) {
+            numbers |= UINT64_C(1) << i;
+        }
+    }
     for (size_t i = 0; i < filter->n_kinds; i++) {
         int number = ledger_kind_number(kinds, filter->kinds[i]);
         if (number >= 0) {
@@ -165,6 +186,19 @@ static void take_walk(struct api_violations *violations,
     }
 }
 
+static bool may_walk(struct api_exchange *exchange, const struct api_entries_filter *filter)
+{
+    if (!api_permission_method(exchange)) {
+        return false;
+    }
+    for (size_t i = 0; i < filter->n_kinds; i++) {
+        if (!api_permission_kind(exchange, filter->kinds[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool api_list_entries_start(struct api_exchange *exchange, const ProtobufCMessage *message)
 {
     const Zandaka__V1__ListEntriesRequest *request =
@@ -176,12 +210,15 @@ bool api_list_entries_start(struct api_exchange *exchange, const ProtobufCMessag
     if (violations.n_violations > 0) {
         return api_exchange_refuse(exchange, &violations);
     }
+    if (!may_walk(exchange, &walk->filter)) {
+        return false;
+    }
     exchange->found = walk;
     const struct api_entries_filter *filter = &walk->filter;
     walk->query = (struct store_entries_query){
         .account_id = filter->account_id,
         .below_sequence = walk->query.below_sequence,
-        .kind_numbers = kind_numbers(exchange->api->kinds, filter),
+        .kind_numbers = kind_numbers(exchange, filter),
         .operations = filter->operations,
         .start_time_us = filter->start_time_us,
         .end_time_us = filter->end_time_us,
@@ -213,6 +250,24 @@ static Google__Protobuf__Timestamp *timestamp_of(struct base_arena *arena, int64
     return time;
 }
 
+/* The texts of another team's transaction stay its own: its id could be fenced or asked for, its
+ * description may say anything. What it did to the balance is told, or the history would not add
+ * up. */
+static void tell_transaction(struct api_exchange *exchange, const struct ledger_entry *entry,
+                             Zandaka__V1__Entry *told)
+{
+    struct base_arena *arena = exchange->arena;
+    if (!api_permission_shows_id(exchange, entry->transaction_id)) {
+        return;
+    }
+    told->transaction_id = (char *)base_arena_text(arena, entry->transaction_id).bytes;
+    told->description = (char *)base_arena_text(arena, entry->description).bytes;
+    if (api_permission_shows_id(exchange, entry->original_transaction_id)) {
+        told->original_transaction_id =
+            (char *)base_arena_text(arena, entry->original_transaction_id).bytes;
+    }
+}
+
 static Zandaka__V1__Entry *entry_message(struct api_exchange *exchange,
                                          const struct ledger_entry *entry)
 {
@@ -220,7 +275,6 @@ static Zandaka__V1__Entry *entry_message(struct api_exchange *exchange,
     Zandaka__V1__Entry *told = base_arena_take(arena, sizeof *told);
     zandaka__v1__entry__init(told);
     told->sequence = entry->sequence;
-    told->transaction_id = (char *)base_arena_text(arena, entry->transaction_id).bytes;
     told->operation = (Zandaka__V1__Operation)entry->operation;
     told->kind = exchange->api->kind_codes[entry->kind_number];
     told->amount = entry->amount_minor;
@@ -228,9 +282,7 @@ static Zandaka__V1__Entry *entry_message(struct api_exchange *exchange,
     told->held_amount = entry->held_amount_minor;
     told->held_after = entry->held_after_minor;
     told->create_time = timestamp_of(arena, entry->create_time_us);
-    told->original_transaction_id =
-        (char *)base_arena_text(arena, entry->original_transaction_id).bytes;
-    told->description = (char *)base_arena_text(arena, entry->description).bytes;
+    tell_transaction(exchange, entry, told);
     return told;
 }
 

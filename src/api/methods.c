@@ -6,28 +6,32 @@
 /* A field that a write does not know might be content (contract 3.5), so it is refused. */
 #define WRITE API_CODEC_REFUSE_UNKNOWN
 #define READ API_CODEC_PASS_UNKNOWN
+/* Who may call it: callers that are known, as far as they are configured, or everybody. */
+#define CALLERS false
+#define EVERYBODY true
 
 static const struct api_method balance_methods[] = {
-    {"Add", &zandaka__v1__add_request__descriptor, WRITE, api_add_start, NULL, api_write_answer},
+    {"Add", &zandaka__v1__add_request__descriptor, WRITE, api_add_start, NULL, api_write_answer,
+     CALLERS},
     {"Consume", &zandaka__v1__consume_request__descriptor, WRITE, api_consume_start, NULL,
-     api_write_answer},
+     api_write_answer, CALLERS},
     {"Cancel", &zandaka__v1__cancel_request__descriptor, WRITE, api_cancel_start, NULL,
-     api_write_answer},
+     api_write_answer, CALLERS},
     {"Submit", &zandaka__v1__submit_request__descriptor, WRITE, api_submit_start, NULL,
-     api_submit_answer},
+     api_submit_answer, CALLERS},
     {"GetBalance", &zandaka__v1__get_balance_request__descriptor, READ, api_get_balance_start,
-     api_balances_read, api_get_balance_answer},
+     api_balances_read, api_get_balance_answer, CALLERS},
     {"BatchGetBalances", &zandaka__v1__batch_get_balances_request__descriptor, READ,
-     api_batch_get_balances_start, api_balances_read, api_batch_get_balances_answer},
+     api_batch_get_balances_start, api_balances_read, api_batch_get_balances_answer, CALLERS},
     {"GetTransaction", &zandaka__v1__get_transaction_request__descriptor, READ,
-     api_get_transaction_start, api_get_transaction_read, api_get_transaction_answer},
+     api_get_transaction_start, api_get_transaction_read, api_get_transaction_answer, CALLERS},
     {"ListEntries", &zandaka__v1__list_entries_request__descriptor, READ, api_list_entries_start,
-     api_list_entries_read, api_list_entries_answer},
+     api_list_entries_read, api_list_entries_answer, CALLERS},
 };
 
 static const struct api_method health_methods[] = {
     {"Check", &grpc__health__v1__health_check_request__descriptor, READ, api_health_check_start,
-     NULL, api_health_check_answer},
+     NULL, api_health_check_answer, EVERYBODY},
 };
 
 static const struct {

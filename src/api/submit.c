@@ -1,7 +1,7 @@
 /*
- * Submit: each command is checked by itself. A wrong one is that command's error, told with its
- * path from the request (`commands[3].add.amounts[0].amount`); the others go to the service in
- * their order, as one call.
+ * Submit: each command is checked by itself, for its form and for what its caller may. A wrong one
+ * is that command's error, told with its path from the request
+ * (`commands[3].add.amounts[0].amount`); the others go to the service in their order, as one call.
  */
 #include "api/exchange.h"
 #include "zandaka/v1/balance_service.pb-c.h"
@@ -15,7 +15,7 @@ struct submit {
     size_t n_commands;
     /* For each command: what is wrong with it, or NULL: it is a command of the service's call,
      * whose results are in the same order. */
-    const struct api_violations **wrong;
+    const struct api_error **wrong;
 };
 
 /* The command that a message asks for, in *ret_command; its violations carry their paths. */
@@ -46,11 +46,33 @@ static void command_of(struct api_violations *violations, const Zandaka__V1__Com
     }
 }
 
+/* Checks one command of the request. NULL: sound and allowed, in *ret_command. */
+static const struct api_error *check_command(struct api_exchange *exchange,
+                                             const Zandaka__V1__Command *message, size_t index,
+                                             struct ledger_command *ret_command)
+{
+    struct api_violations violations =
+        api_violations_open(exchange->arena, BASE_VIOLATIONS_OF_COMMAND_MAX_BYTES);
+    command_of(&violations, message, index, ret_command);
+    bool sound = violations.n_violations > 0 ? api_exchange_refuse(exchange, &violations)
+                                             : api_permission_command(exchange, ret_command);
+    if (sound) {
+        return NULL;
+    }
+    struct api_error *wrong = base_arena_take(exchange->arena, sizeof *wrong);
+    *wrong = exchange->error;
+    exchange->error = (struct api_error){.reason = BASE_REASON_NONE}; /* the command's alone */
+    return wrong;
+}
+
 bool api_submit_start(struct api_exchange *exchange, const ProtobufCMessage *message)
 {
     const Zandaka__V1__SubmitRequest *request = (const Zandaka__V1__SubmitRequest *)message;
     if (request->n_commands < 1 || request->n_commands > BASE_SUBMIT_MAX) {
         return api_exchange_refuse_field(exchange, BASE_TEXT("commands"), BASE_TEXT(COMMANDS_RULE));
+    }
+    if (!api_permission_method(exchange)) {
+        return false;
     }
     struct submit *submit = base_arena_take(exchange->arena, sizeof *submit);
     submit->n_commands = request->n_commands;
@@ -62,35 +84,23 @@ bool api_submit_start(struct api_exchange *exchange, const ProtobufCMessage *mes
         base_arena_take(exchange->arena, request->n_commands * sizeof *commands);
     size_t n_commands = 0;
     for (size_t i = 0; i < request->n_commands; i++) {
-        struct api_violations violations =
-            api_violations_open(exchange->arena, BASE_VIOLATIONS_OF_COMMAND_MAX_BYTES);
-        command_of(&violations, request->commands[i], i, &commands[n_commands]);
-        if (violations.n_violations == 0) {
-            n_commands++;
-            continue;
-        }
-        struct api_violations *wrong = base_arena_take(exchange->arena, sizeof *wrong);
-        *wrong = violations;
-        submit->wrong[i] = wrong;
+        submit->wrong[i] = check_command(exchange, request->commands[i], i, &commands[n_commands]);
+        n_commands += submit->wrong[i] == NULL ? 1 : 0;
     }
     return n_commands > 0 && api_exchange_write(exchange, n_commands, commands);
 }
 
 /* Why command `index` has no record. `result` is the service's, if it got the command. */
-static Google__Rpc__Status *error_of(struct api_exchange *exchange,
-                                     const struct api_violations *wrong,
+static Google__Rpc__Status *error_of(struct api_exchange *exchange, const struct api_error *wrong,
                                      const struct service_result *result)
 {
-    struct api_error error =
-        wrong != NULL
-            ? (struct api_error){.reason = BASE_REASON_INVALID_REQUEST, .violations = wrong}
-            : api_error_of_refusal(&result->refusal);
+    struct api_error error = wrong != NULL ? *wrong : api_error_of_refusal(&result->refusal);
     return api_error_status(exchange->arena, &error);
 }
 
 /* The result of command `index`, with the record as the bytes that it is. */
 static Zandaka__V1__Stored__SubmitResult *stored_result(struct api_exchange *exchange,
-                                                        const struct api_violations *wrong,
+                                                        const struct api_error *wrong,
                                                         const struct service_result *result)
 {
     Zandaka__V1__Stored__SubmitResult *told = base_arena_take(exchange->arena, sizeof *told);
@@ -118,7 +128,7 @@ static const ProtobufCMessage *stored_response(struct api_exchange *exchange)
         base_arena_take(exchange->arena, submit->n_commands * sizeof(response->results[0]));
     const struct service_result *next = exchange->results;
     for (size_t i = 0; i < submit->n_commands; i++) {
-        const struct api_violations *wrong = submit->wrong[i];
+        const struct api_error *wrong = submit->wrong[i];
         response->results[i] = stored_result(exchange, wrong, wrong == NULL ? next++ : NULL);
     }
     return &response->base;

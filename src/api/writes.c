@@ -97,7 +97,7 @@ static bool write_start(struct api_exchange *exchange, const ProtobufCMessage *m
     if (violations.n_violations > 0) {
         return api_exchange_refuse(exchange, &violations);
     }
-    return api_exchange_write(exchange, 1, command);
+    return api_permission_command(exchange, command) && api_exchange_write(exchange, 1, command);
 }
 
 bool api_add_start(struct api_exchange *exchange, const ProtobufCMessage *message)

@@ -137,7 +137,7 @@ static void open_engine(struct server *server, const struct app_config *config)
                                       .clock = &base_clock_system};
     server->api = api_open(&api_options);
     server->sessions.api = server->api;
-    atomic_init(&server->sessions.next_caller, 1);
+    atomic_init(&server->sessions.next_connection, 1);
 }
 
 static struct net_server *open_net(struct server *server, const struct app_config *config,

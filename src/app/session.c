@@ -14,8 +14,9 @@ struct session {
     struct net_loop *loop;
     struct net_server *server;
     struct wire_server *wire; /* NULL once the connection is closed */
-    uint64_t caller;
-    bool heard; /* something has come */
+    struct api_peer peer;
+    struct base_arena peer_names; /* what the peer's certificate says */
+    bool heard;                   /* something has come */
     size_t n_exchanges;
     struct app_streams streams;
     uint32_t half_received;         /* what wire calls it; 0: no request is */
@@ -34,6 +35,7 @@ struct exchange {
 static void free_if_over(struct session *session)
 {
     if (session->connection == NULL && session->n_exchanges == 0) {
+        base_arena_release(&session->peer_names);
         free(session);
     }
 }
@@ -75,7 +77,7 @@ static void take_request(void *user, uint32_t stream, struct wire_request *reque
     *exchange = (struct exchange){
         .message = {.run = answer}, .session = session, .stream = stream, .api = NULL};
     session->n_exchanges++;
-    exchange->api = api_start(session->shared->api, request, session->caller, finished, exchange);
+    exchange->api = api_start(session->shared->api, request, &session->peer, finished, exchange);
     exchange->charged_bytes = (int64_t)api_held_bytes(exchange->api);
     net_server_charge(session->server, exchange->charged_bytes);
 }
@@ -128,7 +130,7 @@ static void *session_opened(void *context, struct net_connection *connection)
     session->connection = connection;
     session->loop = net_connection_loop(connection);
     session->server = net_connection_server(connection);
-    session->caller = atomic_fetch_add(&shared->next_caller, 1);
+    session->peer.number = atomic_fetch_add(&shared->next_connection, 1);
     session->wire = wire_server_open(&session_events, session);
     session->streams =
         (struct app_streams){.api = shared->api, .wire = session->wire, .server = session->server};
@@ -150,12 +152,27 @@ static void expect_agreed_protocol(struct session *session)
     }
 }
 
+static void take_peer_names(struct session *session)
+{
+    struct base_text *names =
+        base_arena_take(&session->peer_names, BASE_PEER_NAMES_MAX * sizeof *names);
+    session->peer.certificate_names = names;
+    session->peer.n_certificate_names = net_connection_peer_names(
+        session->connection, &session->peer_names, names, BASE_PEER_NAMES_MAX);
+    if (session->peer.n_certificate_names == 0) {
+        base_arena_release(&session->peer_names);
+    }
+}
+
 static bool session_received(void *user, struct base_bytes bytes)
 {
     struct session *session = user;
     if (!session->heard) {
         session->heard = true;
         expect_agreed_protocol(session);
+        if (session->shared->callers_are_known) {
+            take_peer_names(session);
+        }
     }
     return bytes.length == 0 ? wire_server_receive_end(session->wire)
                              : wire_server_receive(session->wire, bytes);

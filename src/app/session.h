@@ -13,7 +13,8 @@
 /* What all sessions of a server share. Outlives them. */
 struct app_sessions {
     struct api *api;
-    atomic_uint_fast64_t next_caller; /* each connection is a caller of its own */
+    bool callers_are_known;               /* so that the names of certificates matter */
+    atomic_uint_fast64_t next_connection; /* its number */
 };
 
 /* For net_options; its context is a struct app_sessions. */

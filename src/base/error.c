@@ -2,6 +2,8 @@
 
 #define INVALID_ARGUMENT BASE_CODE_INVALID_ARGUMENT, 400, "invalid_argument"
 #define NOT_FOUND BASE_CODE_NOT_FOUND, 404, "not_found"
+#define UNAUTHENTICATED BASE_CODE_UNAUTHENTICATED, 401, "unauthenticated"
+#define PERMISSION_DENIED BASE_CODE_PERMISSION_DENIED, 403, "permission_denied"
 #define RESOURCE_EXHAUSTED BASE_CODE_RESOURCE_EXHAUSTED, 429, "resource_exhausted"
 #define FAILED_PRECONDITION BASE_CODE_FAILED_PRECONDITION, 400, "failed_precondition"
 #define UNAVAILABLE BASE_CODE_UNAVAILABLE, 503, "unavailable"
@@ -16,6 +18,10 @@ static const struct base_error errors[BASE_REASON_COUNT] = {
                                            "this transaction id is recorded with other content"},
     [BASE_REASON_REQUEST_TOO_LARGE] = {"REQUEST_TOO_LARGE", RESOURCE_EXHAUSTED, "no", "never",
                                        "the request is larger than 4 MiB"},
+    [BASE_REASON_UNAUTHENTICATED] = {"UNAUTHENTICATED", UNAUTHENTICATED, "no", "never",
+                                     "the server does not know who calls"},
+    [BASE_REASON_PERMISSION_DENIED] = {"PERMISSION_DENIED", PERMISSION_DENIED, "no", "never",
+                                       "this caller may not do that"},
     [BASE_REASON_UNKNOWN_KIND] = {"UNKNOWN_KIND", INVALID_ARGUMENT, "no", "after_change",
                                   "this kind is not configured, or withdrawn"},
     [BASE_REASON_TRANSACTION_NOT_FOUND] = {"TRANSACTION_NOT_FOUND", NOT_FOUND, "no", "after_change",
@@ -33,6 +39,8 @@ static const struct base_error errors[BASE_REASON_COUNT] = {
     [BASE_REASON_TRANSACTION_SUCCEEDED] =
         {"TRANSACTION_SUCCEEDED", FAILED_PRECONDITION, "no", "never",
          "this transaction has succeeded and cannot be cancelled"},
+    [BASE_REASON_RATE_LIMITED] = {"RATE_LIMITED", RESOURCE_EXHAUSTED, "no", "same_request",
+                                  "this caller makes more calls a second than it may"},
     [BASE_REASON_OVERLOADED] = {"OVERLOADED", UNAVAILABLE, "no", "same_request",
                                 "the server has as much to do as it takes; try again later"},
     [BASE_REASON_SHUTTING_DOWN] = {"SHUTTING_DOWN", UNAVAILABLE, "no", "same_request",

@@ -178,7 +178,8 @@ struct answer server_send(struct server *server, struct wire_request *request)
 {
     struct answer answer = {.form = request->form};
     struct finish finish = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-    struct api_exchange *exchange = api_start(server->api, request, 1, finished, &finish);
+    struct api_exchange *exchange =
+        api_start(server->api, request, &server->peer, finished, &finish);
     answer.held_bytes = api_held_bytes(exchange);
     assert_true(answer.held_bytes > 0);
     if (server->n_readers == 0 && count_finishes(&finish) == 0) {

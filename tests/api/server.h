@@ -12,6 +12,7 @@
 #define SERVER_NOW_US INT64_C(1764028800123456) /* 2025-11-25T00:00:00.123456Z */
 
 struct server {
+    struct api_peer peer;    /* what requests come on; zeros: nobody in particular */
     struct base_arena arena; /* what answers point to, until server_close */
     struct ledger_kinds kinds;
     struct base_clock clock;

@@ -1,0 +1,184 @@
+/*
+ * Who calls, and whether it may (contract 4 and 7): what access knows of callers, in the words of
+ * requests. Without access nobody is asked who calls, and all is allowed.
+ */
+#include "api/exchange.h"
+
+/* Refuses, counts and logs. Always false. */
+static bool refuse(struct api_exchange *exchange, enum access_refusal refusal,
+                   struct api_error error, struct base_text what)
+{
+    exchange->error = error;
+    struct base_text told = base_arena_print(exchange->arena, "%s%s%.*s", exchange->method->name,
+                                             what.length > 0 ? ": " : "", BASE_TEXT_ARGS(what));
+    access_note_refusal(exchange->api->access, refusal, exchange->known, told,
+                        base_now_mono_ns(exchange->api->clock));
+    return false;
+}
+
+/* Two different words on who calls are none. */
+static bool take_authorization(const struct wire_request *request,
+                               struct access_credentials *credentials)
+{
+    struct base_text name = BASE_TEXT("authorization");
+    for (size_t i = 0; i < request->n_headers; i++) {
+        if (!base_text_equal(request->headers[i].name, name)) {
+            continue;
+        }
+        if (credentials->has_authorization) {
+            return false;
+        }
+        credentials->has_authorization = true;
+        credentials->authorization = request->headers[i].value;
+    }
+    return true;
+}
+
+static const char *recognize(struct api_exchange *exchange, const struct api_peer *peer)
+{
+    struct access_credentials credentials = {.n_certificate_names = peer->n_certificate_names,
+                                             .certificate_names = peer->certificate_names};
+    if (!take_authorization(exchange->request, &credentials)) {
+        return "there are two authorization headers";
+    }
+    exchange->known = access_recognize(exchange->api->access, &credentials);
+    if (exchange->known != NULL) {
+        return NULL;
+    }
+    return credentials.has_authorization ? "the authorization is not a known caller's Bearer token"
+           : credentials.n_certificate_names > 0
+               ? "the certificate is not a known caller's, and there is no authorization"
+               : "there is no authorization: send the header `authorization: Bearer TOKEN`";
+}
+
+bool api_permission_begin(struct api_exchange *exchange, const struct api_peer *peer)
+{
+    struct api *api = exchange->api;
+    if (api->access == NULL || exchange->method->is_everybodys) {
+        return true;
+    }
+    const char *unknown = recognize(exchange, peer);
+    if (unknown != NULL) {
+        struct api_error error = {.reason = BASE_REASON_UNAUTHENTICATED,
+                                  .message = base_text_of(unknown)};
+        return refuse(exchange, ACCESS_UNAUTHENTICATED, error, error.message);
+    }
+    exchange->caller = access_line(exchange->known);
+    int64_t wait_ns;
+    if (!access_take_call(exchange->known, base_now_mono_ns(api->clock), &wait_ns)) {
+        struct api_error error = {.reason = BASE_REASON_RATE_LIMITED, .retry_delay_ns = wait_ns};
+        return refuse(exchange, ACCESS_RATE_LIMITED, error, BASE_TEXT(""));
+    }
+    return true;
+}
+
+static struct api_error denied_method(struct api_exchange *exchange, const char *method)
+{
+    return (struct api_error){
+        .reason = BASE_REASON_PERMISSION_DENIED,
+        .message = base_arena_print(exchange->arena, "this caller may not call %s", method)};
+}
+
+bool api_permission_method(struct api_exchange *exchange)
+{
+    const char *method = exchange->method->name;
+    if (exchange->known == NULL || access_allows_method(exchange->known, base_text_of(method))) {
+        return true;
+    }
+    return refuse(exchange, ACCESS_DENIED, denied_method(exchange, method), BASE_TEXT(""));
+}
+
+static const char *method_of(enum record_operation operation)
+{
+    switch (operation) {
+    case RECORD_OPERATION_ADD:
+        return "Add";
+    case RECORD_OPERATION_CONSUME:
+        return "Consume";
+    case RECORD_OPERATION_CANCEL:
+        return "Cancel";
+    case RECORD_OPERATION_NONE:
+        break;
+    }
+    base_assert(false);
+    return "";
+}
+
+static struct api_error denied_id(struct api_exchange *exchange, struct base_text transaction_id)
+{
+    return (struct api_error){
+        .reason = BASE_REASON_PERMISSION_DENIED,
+        .message = base_arena_print(exchange->arena,
+                                    "this caller may not use the transaction id %.*s: its ids "
+                                    "begin otherwise",
+                                    BASE_TEXT_ARGS(transaction_id))};
+}
+
+static struct api_error denied_kind(struct api_exchange *exchange, struct base_text kind)
+{
+    return (struct api_error){.reason = BASE_REASON_PERMISSION_DENIED,
+                              .kind = kind,
+                              .message = base_arena_print(exchange->arena,
+                                                          "this caller may not use the kind %.*s",
+                                                          BASE_TEXT_ARGS(kind))};
+}
+
+/* The method first, then the id, then each kind in the request's order: one request has one
+ * answer. Reason NONE: allowed. */
+static struct api_error judge_command(struct api_exchange *exchange,
+                                      const struct ledger_command *command)
+{
+    const struct access_known *known = exchange->known;
+    const char *method = method_of(command->operation);
+    if (!access_allows_method(known, base_text_of(method))) {
+        return denied_method(exchange, method);
+    }
+    if (!access_allows_id(known, command->transaction_id)) {
+        return denied_id(exchange, command->transaction_id);
+    }
+    for (size_t i = 0; i < command->n_amounts; i++) {
+        if (!access_allows_kind(known, command->amounts[i].kind)) {
+            return denied_kind(exchange, command->amounts[i].kind);
+        }
+    }
+    return (struct api_error){.reason = BASE_REASON_NONE};
+}
+
+bool api_permission_command(struct api_exchange *exchange, struct ledger_command *command)
+{
+    if (exchange->known == NULL) {
+        return true;
+    }
+    command->caller = access_name(exchange->known);
+    struct api_error error = judge_command(exchange, command);
+    return error.reason == BASE_REASON_NONE ||
+           refuse(exchange, ACCESS_DENIED, error, error.message);
+}
+
+bool api_permission_id(struct api_exchange *exchange, struct base_text transaction_id)
+{
+    if (exchange->known == NULL || access_allows_id(exchange->known, transaction_id)) {
+        return true;
+    }
+    struct api_error error = denied_id(exchange, transaction_id);
+    return refuse(exchange, ACCESS_DENIED, error, error.message);
+}
+
+bool api_permission_kind(struct api_exchange *exchange, struct base_text kind)
+{
+    if (exchange->known == NULL || access_allows_kind(exchange->known, kind)) {
+        return true;
+    }
+    struct api_error error = denied_kind(exchange, kind);
+    return refuse(exchange, ACCESS_DENIED, error, error.message);
+}
+
+bool api_permission_shows_id(const struct api_exchange *exchange, struct base_text transaction_id)
+{
+    return exchange->known == NULL || access_allows_id(exchange->known, transaction_id);
+}
+
+bool api_permission_shows_kind(const struct api_exchange *exchange, struct base_text kind)
+{
+    return exchange->known == NULL || access_allows_kind(exchange->known, kind);
+}
