@@ -23,7 +23,7 @@ static void add_token(struct access_caller *caller, const char *token)
 static struct access *open_three(void)
 {
     const struct base_text names[] = {BASE_TEXT("settlement.internal"),
-                                             BASE_TEXT("spiffe://example.org/settlement")};
+                                      BASE_TEXT("spiffe://example.org/settlement")};
     const struct base_text name[] = {BASE_TEXT("payment.internal")};
     struct access_caller callers[3] = {
         {.name = BASE_TEXT("campaign")},
