@@ -8,6 +8,7 @@
 #   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
 #   make disk       power cuts, failing calls, damaged bytes: the long form (SEED=)
 #   make memory     every allocation of every call fails once: the long form (SEED=)
+#   make fuzz       every parser is fed what a fuzzer makes up, for MINUTES=n in all (SEED=)
 #   make bench      the benchmark, beside the machine's own limits
 #   make coverage   which lines and branches the tests reach
 #   make mutants    the code broken on purpose: FOLDER=ledger SAMPLE=100 SEED=1
@@ -17,7 +18,7 @@ PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test sim demo consistency disk memory bench coverage mutants install deps test-deps format clean
+.PHONY: build run test sim demo consistency disk memory fuzz bench coverage mutants install deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -44,6 +45,11 @@ disk memory: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON -DZANDAKA_TEST_SOURCE=ON >/dev/null
 	@cmake --build build/release
 	@scripts/faults.sh $@ $(SEED)
+
+fuzz: test-deps
+	@cmake -S . -B build/fuzz $(CMAKE_FLAGS) -DCMAKE_C_COMPILER=clang -DZANDAKA_SANITIZE=address -DZANDAKA_FUZZ=ON >/dev/null
+	@cmake --build build/fuzz
+	@scripts/fuzz.py build/fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON >/dev/null

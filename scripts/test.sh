@@ -1,12 +1,13 @@
 #!/bin/bash
 # Every test there is: the suite on four builds (release, AddressSanitizer with
-# UndefinedBehaviorSanitizer, ThreadSanitizer, clang), the checks of the source, and the tests from
-# outside against the release binary. The last line counts them all.
-#   scripts/test.sh [BUILD ...]    only these builds: release asan tsan clang
+# UndefinedBehaviorSanitizer, ThreadSanitizer, clang), the checks of the source, the tests from
+# outside against the release binary, and the fuzz targets on a build of their own. The last line
+# counts them all.
+#   scripts/test.sh [BUILD ...]    only these builds: release asan tsan clang fuzz
 set -u
 cd "$(dirname "$0")/.."
 builds=("$@")
-[ ${#builds[@]} -gt 0 ] || builds=(release asan tsan clang)
+[ ${#builds[@]} -gt 0 ] || builds=(release asan tsan clang fuzz)
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 
@@ -25,6 +26,7 @@ for name in "${builds[@]}"; do
     asan) flags+=(-DZANDAKA_SANITIZE=address) ;;
     tsan) flags+=(-DZANDAKA_SANITIZE=thread); runner=$without_randomization ;;
     clang) flags+=(-DCMAKE_C_COMPILER=clang) ;;
+    fuzz) flags=(-DCMAKE_C_COMPILER=clang -DZANDAKA_SANITIZE=address -DZANDAKA_FUZZ=ON) ;;
     *) echo "no such build: $name" >&2; exit 2 ;;
     esac
     echo "=== $name"

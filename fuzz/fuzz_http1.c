@@ -1,0 +1,85 @@
+/*
+ * HTTP/1.1, as a server. Beside what server_run.c checks:
+ *
+ *  1. The requests, and the answers but for a 100, do not depend on how the bytes come.
+ *  2. The output is a sequence of whole answers, one for each request and at most one refusal
+ *     behind them, so that no answer can be taken for another's.
+ */
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+/* The length of the answer at the front, and its status. One to HEAD has no body. */
+static size_t answer_length(struct base_text output, bool is_head, int *ret_status)
+{
+    base_assert(base_text_starts_with(output, BASE_TEXT("HTTP/1.1 ")) && output.length > 12);
+    *ret_status = atoi(output.bytes + 9);
+    const char *end = memmem(output.bytes, output.length, "\r\n\r\n", 4);
+    const char *field = memmem(output.bytes, output.length, "\r\ncontent-length: ", 18);
+    base_assert(end != NULL && field != NULL && field < end);
+    size_t head = (size_t)(end + 4 - output.bytes);
+    size_t body = is_head ? 0 : strtoul(field + 18, NULL, 10);
+    base_assert(body <= output.length - head);
+    return head + body;
+}
+
+/* The output without any 100, and a check of it. */
+static void check_output(const struct fuzz_server_run *run, struct base_writer *ret_answers)
+{
+    struct base_text output = base_text_from(base_writer_bytes(&run->output));
+    struct base_text on = BASE_TEXT(CONTINUE);
+    size_t n_answers = 0;
+    int status = 0;
+    while (output.length > 0) {
+        size_t length = on.length;
+        if (!base_text_starts_with(output, on)) {
+            /* A refused request is not handed up, so whether it was HEAD shows here alone. */
+            bool is_head = n_answers < run->n_requests
+                               ? run->is_head[n_answers]
+                               : memmem(output.bytes, output.length, "\r\n\r\n", 4) ==
+                                     output.bytes + output.length - 4;
+            length = answer_length(output, is_head, &status);
+            base_assert(status == 200 || status >= 400);
+            base_write_bytes(ret_answers, base_bytes_of((struct base_text){output.bytes, length}));
+            n_answers++;
+        }
+        output.bytes += length;
+        output.length -= length;
+    }
+    base_assert(run->n_answered == run->n_requests && run->n_cancelled == 0);
+    base_assert(n_answers == run->n_requests ||
+                (n_answers == run->n_requests + 1 && status >= 400));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    if (length < FUZZ_OPTIONS_BYTES) {
+        return -1;
+    }
+    struct base_bytes input = {bytes + FUZZ_OPTIONS_BYTES, length - FUZZ_OPTIONS_BYTES};
+    if (base_text_starts_with(base_text_from(input), BASE_TEXT(HTTP2_PREFACE))) {
+        return -1; /* a connection of the other protocol */
+    }
+    struct fuzz_server_run whole;
+    struct base_writer answers = {NULL, 0, 0};
+    fuzz_server_run(BASE_TEXT(""), bytes, input, 0, &whole);
+    check_output(&whole, &answers);
+    for (uint32_t pieces = 1; pieces <= 2; pieces++) {
+        struct fuzz_server_run cut;
+        struct base_writer answers_cut = {NULL, 0, 0};
+        fuzz_server_run(BASE_TEXT(""), bytes, input, pieces, &cut);
+        check_output(&cut, &answers_cut);
+        base_assert(
+            base_bytes_equal(base_writer_bytes(&whole.requests), base_writer_bytes(&cut.requests)));
+        base_assert(base_bytes_equal(base_writer_bytes(&answers), base_writer_bytes(&answers_cut)));
+        base_writer_release(&answers_cut);
+        fuzz_server_run_release(&cut);
+    }
+    base_writer_release(&answers);
+    fuzz_server_run_release(&whole);
+    return 0;
+}
