@@ -74,8 +74,8 @@ def keep(build: pathlib.Path, target: str) -> None:
         for seed in (build / "fuzz" / "seeds" / target).iterdir():
             shutil.copy(seed, merged)
         seeds = {path.name for path in pathlib.Path(merged).iterdir()}
-        subprocess.run(command(build, target, "-merge=1", merged, str(corpus),
-                               str(build / "fuzz" / "found" / target)),
+        subprocess.run(command(build, target, "-set_cover_merge=1", "-use_counters=0", merged,
+                               str(corpus), str(build / "fuzz" / "found" / target)),
                        check=True, stderr=subprocess.DEVNULL)
         for path in pathlib.Path(merged).iterdir():
             if path.name not in seeds and path.stat().st_size <= KEPT_MAX_BYTES:
