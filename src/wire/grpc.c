@@ -59,6 +59,13 @@ enum wire_message_fault wire_message_take(struct wire_message_reader *reader,
     return WIRE_MESSAGE_FINE;
 }
 
+size_t wire_message_missing(const struct wire_message_reader *reader)
+{
+    return reader->n_prefix < WIRE_GRPC_PREFIX_BYTES
+               ? (size_t)WIRE_GRPC_PREFIX_BYTES - reader->n_prefix
+               : reader->length - reader->bytes.length;
+}
+
 enum wire_message_fault wire_message_end(const struct wire_message_reader *reader)
 {
     if (reader->n_prefix == 0) {

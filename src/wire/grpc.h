@@ -22,7 +22,8 @@ enum wire_message_fault {
     WIRE_MESSAGE_CUT_SHORT   /* the stream has ended inside the message */
 };
 
-/* The one message of a unary call, put together from pieces as they come. All zeros: none yet. */
+/* A message, put together from pieces as they come: the one of a unary call, or of a streamed one's
+ * the one that comes. All zeros: none yet. */
 struct wire_message_reader {
     uint8_t prefix[WIRE_GRPC_PREFIX_BYTES];
     uint8_t n_prefix;         /* bytes of it that have come */
@@ -33,6 +34,8 @@ struct wire_message_reader {
 /* Takes the next piece. After a fault the reader is not used again, but for its memory. */
 enum wire_message_fault wire_message_take(struct wire_message_reader *reader,
                                           struct base_bytes piece, size_t length_max) BASE_MUST_USE;
+/* Bytes that the message takes before it, or its prefix, is complete; 0: it is whole. */
+size_t wire_message_missing(const struct wire_message_reader *reader);
 /* Whether what has come is one whole message. */
 enum wire_message_fault wire_message_end(const struct wire_message_reader *reader) BASE_MUST_USE;
 /* The prefix of a message that is not compressed. */

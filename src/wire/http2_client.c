@@ -1,13 +1,11 @@
 /*
- * The client's role of HTTP/2: unary calls of gRPC.
+ * The client's role of HTTP/2: calls of gRPC with one request, whose answer is a message or a stream
+ * of them.
  *
  *  1. A call lives from wire_client_call to nghttp2's closing of its stream, and is in
  *     client->calls all that time: nghttp2 reads its memory as long as it may still send it.
  *  2. Each call is answered exactly once, at the end of its response or earlier; an answered one
  *     waits for its stream to close and hears nothing any more. client->n_open counts the others.
- *
- * What a streaming call will need beside this is an event for each message; the reader of messages,
- * the metadata and the life of a call are the same.
  */
 #include "wire/grpc.h"
 #include "wire/http2.h"
@@ -37,6 +35,7 @@ struct client_call {
     int grpc_status;               /* -1: none yet */
     struct base_text message_text; /* grpc-message, decoded */
     struct base_bytes status_details;
+    size_t streamed_message_max; /* 0: one message is the answer */
     struct wire_message_reader message;
     const char *broken; /* why the response cannot be used; NULL: it can */
 };
@@ -47,6 +46,7 @@ struct wire_client {
     void *user;
     struct base_arena arena; /* for what lives as long as the client */
     struct base_text authority;
+    bool secure;
     struct client_call *calls;
     struct client_call *free_calls;
     struct base_bytes leftover; /* of what nghttp2 has given to send */
@@ -123,7 +123,7 @@ static struct client_call *call_find(struct wire_client *client, int32_t stream_
 
 static const char *const MESSAGE_FAULTS[] = {
     [WIRE_MESSAGE_FINE] = NULL,
-    [WIRE_MESSAGE_TOO_LARGE] = "the response is larger than 4 MiB",
+    [WIRE_MESSAGE_TOO_LARGE] = "the response's message is larger than agreed",
     [WIRE_MESSAGE_COMPRESSED] = "the response is compressed",
     [WIRE_MESSAGE_BAD_FLAG] = "the response's message has a flag that is neither 0 nor 1",
     [WIRE_MESSAGE_EXTRA] = "the response has more than one message",
@@ -135,7 +135,10 @@ static const char *const MESSAGE_FAULTS[] = {
 static void call_judge(struct wire_client *client, struct client_call *call)
 {
     if (call->broken == NULL && call->grpc_status == BASE_CODE_OK) {
-        call->broken = MESSAGE_FAULTS[wire_message_end(&call->message)];
+        enum wire_message_fault fault = wire_message_end(&call->message);
+        /* A stream may be empty, or end after any message. */
+        bool complete = call->streamed_message_max > 0 && call->message.n_prefix == 0;
+        call->broken = complete ? NULL : MESSAGE_FAULTS[fault];
     }
     if (call->broken != NULL) {
         call_fail(client, call, base_text_of(call->broken));
@@ -214,6 +217,29 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* Hands over each message of the stream that the piece completes. */
+static enum wire_message_fault take_streamed(struct wire_client *client, struct client_call *call,
+                                             struct base_bytes piece)
+{
+    struct wire_message_reader *reader = &call->message;
+    while (piece.length > 0) {
+        size_t missing = wire_message_missing(reader);
+        struct base_bytes part = {piece.bytes, piece.length < missing ? piece.length : missing};
+        piece.bytes += part.length;
+        piece.length -= part.length;
+        enum wire_message_fault fault = wire_message_take(reader, part, call->streamed_message_max);
+        if (fault != WIRE_MESSAGE_FINE) {
+            return fault;
+        }
+        if (reader->n_prefix == WIRE_GRPC_PREFIX_BYTES && wire_message_missing(reader) == 0) {
+            client->events->message(client->user, call->user, base_writer_bytes(&reader->bytes));
+            base_writer_release(&reader->bytes);
+            *reader = (struct wire_message_reader){.n_prefix = 0};
+        }
+    }
+    return WIRE_MESSAGE_FINE;
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id,
                          const uint8_t *bytes, size_t length, void *user)
 {
@@ -225,8 +251,11 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
     }
     /* The body of what is no gRPC, a proxy's page perhaps, is not kept. */
     if (call->http_status == 200 && call->broken == NULL) {
-        call->broken = MESSAGE_FAULTS[wire_message_take(
-            &call->message, (struct base_bytes){bytes, length}, BASE_ANSWER_MAX_BYTES)];
+        struct base_bytes piece = {bytes, length};
+        call->broken = MESSAGE_FAULTS[call->streamed_message_max > 0
+                                          ? take_streamed(client, call, piece)
+                                          : wire_message_take(&call->message, piece,
+                                                              BASE_ANSWER_MAX_BYTES)];
     }
     if (call->broken != NULL) {
         call_fail(client, call, base_text_of(call->broken));
@@ -324,12 +353,13 @@ static nghttp2_session *session_open(struct wire_client *client)
 }
 
 struct wire_client *wire_client_open(const struct wire_client_events *events, void *user,
-                                     struct base_text authority)
+                                     struct base_text authority, bool secure)
 {
     struct wire_client *client = base_allocate_zeroed(1, sizeof *client);
     client->events = events;
     client->user = user;
     client->authority = base_arena_text(&client->arena, authority);
+    client->secure = secure;
     client->session = session_open(client);
     wire_http2_announce(client->session, (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
     return client;
@@ -341,7 +371,8 @@ static void fill_request(const struct wire_client *client, struct wire_http2_mes
     wire_http2_message_open(message, CALL_FIELDS_MAX + call->n_headers);
     const unsigned plain = NGHTTP2_NV_FLAG_NONE;
     wire_http2_message_add(message, BASE_TEXT(":method"), BASE_TEXT("POST"), plain);
-    wire_http2_message_add(message, BASE_TEXT(":scheme"), BASE_TEXT("http"), plain);
+    wire_http2_message_add(message, BASE_TEXT(":scheme"),
+                           client->secure ? BASE_TEXT("https") : BASE_TEXT("http"), plain);
     wire_http2_message_add(message, BASE_TEXT(":path"),
                            base_arena_text(&message->arena, call->path), plain);
     wire_http2_message_add(message, BASE_TEXT(":authority"), client->authority, plain);
@@ -369,11 +400,28 @@ bool wire_client_call(struct wire_client *client, const struct wire_call *call, 
         return false;
     }
     struct client_call *begun = call_open(client, call_user);
+    begun->streamed_message_max = call->streamed_message_max;
     fill_request(client, &begun->request, call);
     nghttp2_data_provider provider = wire_http2_message_provider(&begun->request);
     begun->id = nghttp2_submit_request(client->session, NULL, begun->request.fields,
                                        begun->request.n_fields, &provider, begun);
     base_assert(begun->id > 0);
+    return true;
+}
+
+bool wire_client_cancel(struct wire_client *client, const void *call_user)
+{
+    struct client_call *call = client->calls;
+    while (call != NULL && (call->answered || call->user != call_user)) {
+        call = call->next;
+    }
+    if (call == NULL) {
+        return false;
+    }
+    call_fail(client, call, BASE_TEXT("the call was given up"));
+    int result = nghttp2_submit_rst_stream(client->session, NGHTTP2_FLAG_NONE, call->id,
+                                           NGHTTP2_CANCEL);
+    base_assert(result == 0);
     return true;
 }
 

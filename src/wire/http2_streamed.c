@@ -77,20 +77,12 @@ static void refuse(struct http2_server *server, struct http2_stream *stream,
     server->events->cancelled(server->user, (uint32_t)stream->id);
 }
 
-/* Bytes that the message under way takes before it, or its prefix, is complete. */
-static size_t missing_bytes(const struct wire_message_reader *reader)
-{
-    return reader->n_prefix < WIRE_GRPC_PREFIX_BYTES
-               ? (size_t)WIRE_GRPC_PREFIX_BYTES - reader->n_prefix
-               : reader->length - reader->bytes.length;
-}
-
 /* Takes from the front of *bytes. False: the call is over. */
 static bool take_piece(struct http2_server *server, struct http2_stream *stream,
                        struct base_bytes *bytes)
 {
     struct wire_message_reader *reader = &stream->message;
-    size_t missing = missing_bytes(reader);
+    size_t missing = wire_message_missing(reader);
     struct base_bytes piece = {bytes->bytes, bytes->length < missing ? bytes->length : missing};
     bytes->bytes += piece.length;
     bytes->length -= piece.length;
@@ -102,7 +94,7 @@ static bool take_piece(struct http2_server *server, struct http2_stream *stream,
         refuse(server, stream, fault);
         return false;
     }
-    if (reader->n_prefix == WIRE_GRPC_PREFIX_BYTES && missing_bytes(reader) == 0) {
+    if (reader->n_prefix == WIRE_GRPC_PREFIX_BYTES && wire_message_missing(reader) == 0) {
         stream->streamed->wants_message = false;
         server->events->message(server->user, (uint32_t)stream->id,
                                 base_writer_bytes(&reader->bytes));

@@ -154,7 +154,7 @@ size_t wire_server_open_requests(const struct wire_server *server);
 uint32_t wire_server_half_received(const struct wire_server *server);
 void wire_server_close(struct wire_server *server);
 
-/* --- the client's session: gRPC, unary --- */
+/* --- the client's session: gRPC, unary, and calls whose answer is a stream --- */
 
 struct wire_client;
 
@@ -164,6 +164,9 @@ struct wire_call {
     int64_t timeout_ns; /* sent as grpc-timeout; -1: none */
     size_t n_headers;
     const struct wire_header *headers;
+    /* The answer is a stream of messages, of at most so many bytes each, handed over by
+     * events->message as they come; 0: it is one message of up to BASE_ANSWER_MAX_BYTES. */
+    size_t streamed_message_max;
 };
 
 /* Valid during the callback only. */
@@ -171,23 +174,30 @@ struct wire_response {
     int grpc_status; /* -1: the stream or the connection ended without one, or with HTTP's only */
     struct base_text message;         /* grpc-message, decoded */
     struct base_bytes status_details; /* grpc-status-details-bin, decoded */
-    struct base_bytes body;           /* the message; empty unless grpc_status is 0 */
+    struct base_bytes body; /* the message; empty unless grpc_status is 0, or when it was streamed */
     size_t n_headers;                 /* initial metadata and trailers together */
     const struct wire_header *headers;
 };
 
 struct wire_client_events {
-    /* The answer of the call, exactly once for each call that was taken. */
+    /* The answer of the call, or its end, exactly once for each call that was taken. */
     void (*response)(void *user, void *call_user, const struct wire_response *response);
+    /* A message of a streamed answer, before `response`; valid during the call only. A call that
+     * fails later has shown some all the same. May be NULL where no call is streamed. */
+    void (*message)(void *user, void *call_user, struct base_bytes message);
 };
 
-/* Never NULL. `authority` (host:port) is copied. */
+/* Never NULL. `authority` (host:port) is copied. `secure`: the bytes go through TLS, which the
+ * requests say in their scheme. */
 struct wire_client *wire_client_open(const struct wire_client_events *events, void *user,
-                                     struct base_text authority);
+                                     struct base_text authority, bool secure);
 /* Begins a call. False: no more calls can begin here (the server said GOAWAY, or the session has
  * ended), and none was begun. More calls than the server allows at once wait in the session. */
 bool wire_client_call(struct wire_client *client, const struct wire_call *call,
                       void *call_user) BASE_MUST_USE;
+/* Gives up the call of that call_user: its stream is reset, and `response` says so, with status -1,
+ * before this returns. False: there is no such call any more. Not from within an event. */
+bool wire_client_cancel(struct wire_client *client, const void *call_user);
 /* As for the server. */
 bool wire_client_receive(struct wire_client *client, struct base_bytes bytes) BASE_MUST_USE;
 size_t wire_client_send(struct wire_client *client, uint8_t *buffer, size_t capacity);
