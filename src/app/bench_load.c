@@ -104,7 +104,7 @@ static void take_answer(void *user, void *call_user, const struct wire_response 
     }
 }
 
-static const struct wire_client_events load_events = {take_answer};
+static const struct wire_client_events load_events = {.response = take_answer};
 
 /* Writes what the session has to say, as far as the socket takes it. */
 static void send_link(struct load *load, struct link *link)
@@ -157,7 +157,8 @@ static bool open_links(struct load *load, struct base_arena *arena, struct base_
             return false;
         }
         link->unsent_memory = base_allocate(BASE_WRITE_BUFFER_BYTES);
-        link->client = wire_client_open(&load_events, load, options->server->address);
+        link->client =
+            wire_client_open(&load_events, load, options->server->address, options->server->tls);
     }
     return true;
 }

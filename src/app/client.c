@@ -35,7 +35,7 @@ static void on_response(void *user, void *call_user, const struct wire_response 
     free(pending);
 }
 
-static const struct wire_client_events client_events = {on_response};
+static const struct wire_client_events client_events = {.response = on_response};
 
 struct app_client *app_client_open(const struct net_destination *server, struct base_arena *arena,
                                    struct base_text *ret_message)
@@ -46,7 +46,7 @@ struct app_client *app_client_open(const struct net_destination *server, struct 
     }
     struct app_client *client = base_allocate(sizeof *client);
     *client = (struct app_client){.stream = stream, .timeout_ms = server->timeout_ms};
-    client->wire = wire_client_open(&client_events, client, server->address);
+    client->wire = wire_client_open(&client_events, client, server->address, server->tls);
     return client;
 }
 

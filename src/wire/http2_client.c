@@ -1,6 +1,6 @@
 /*
- * The client's role of HTTP/2: calls of gRPC with one request, whose answer is a message or a stream
- * of them.
+ * The client's role of HTTP/2: calls of gRPC with one request, whose answer is a message or a
+ * stream of them.
  *
  *  1. A call lives from wire_client_call to nghttp2's closing of its stream, and is in
  *     client->calls all that time: nghttp2 reads its memory as long as it may still send it.
@@ -252,10 +252,10 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
     /* The body of what is no gRPC, a proxy's page perhaps, is not kept. */
     if (call->http_status == 200 && call->broken == NULL) {
         struct base_bytes piece = {bytes, length};
-        call->broken = MESSAGE_FAULTS[call->streamed_message_max > 0
-                                          ? take_streamed(client, call, piece)
-                                          : wire_message_take(&call->message, piece,
-                                                              BASE_ANSWER_MAX_BYTES)];
+        call->broken =
+            MESSAGE_FAULTS[call->streamed_message_max > 0
+                               ? take_streamed(client, call, piece)
+                               : wire_message_take(&call->message, piece, BASE_ANSWER_MAX_BYTES)];
     }
     if (call->broken != NULL) {
         call_fail(client, call, base_text_of(call->broken));
@@ -419,8 +419,8 @@ bool wire_client_cancel(struct wire_client *client, const void *call_user)
         return false;
     }
     call_fail(client, call, BASE_TEXT("the call was given up"));
-    int result = nghttp2_submit_rst_stream(client->session, NGHTTP2_FLAG_NONE, call->id,
-                                           NGHTTP2_CANCEL);
+    int result =
+        nghttp2_submit_rst_stream(client->session, NGHTTP2_FLAG_NONE, call->id, NGHTTP2_CANCEL);
     base_assert(result == 0);
     return true;
 }

@@ -174,8 +174,9 @@ struct wire_response {
     int grpc_status; /* -1: the stream or the connection ended without one, or with HTTP's only */
     struct base_text message;         /* grpc-message, decoded */
     struct base_bytes status_details; /* grpc-status-details-bin, decoded */
-    struct base_bytes body; /* the message; empty unless grpc_status is 0, or when it was streamed */
-    size_t n_headers;                 /* initial metadata and trailers together */
+    struct base_bytes
+        body;         /* the message; empty unless grpc_status is 0, or when it was streamed */
+    size_t n_headers; /* initial metadata and trailers together */
     const struct wire_header *headers;
 };
 

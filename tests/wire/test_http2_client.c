@@ -88,7 +88,7 @@ static void on_cancelled(void *user, uint32_t stream)
     ((struct scene *)user)->n_cancelled++;
 }
 
-static const struct wire_client_events CLIENT_EVENTS = {on_response};
+static const struct wire_client_events CLIENT_EVENTS = {.response = on_response};
 static const struct wire_server_events SERVER_EVENTS = {.request = on_request,
                                                         .cancelled = on_cancelled};
 
@@ -96,7 +96,7 @@ static struct scene *scene_open(void)
 {
     struct scene *scene = base_allocate_zeroed(1, sizeof *scene);
     scene->server = wire_server_open(&SERVER_EVENTS, scene);
-    scene->client = wire_client_open(&CLIENT_EVENTS, scene, AUTHORITY);
+    scene->client = wire_client_open(&CLIENT_EVENTS, scene, AUTHORITY, false);
     return scene;
 }
 
@@ -276,7 +276,7 @@ static void a_response_one_past_4_mib_is_refused_and_the_next_is_taken(void **st
     assert_true(pump_pair(scene->client, scene->server, 16384));
     assert_int_equal(scene->outcomes[0].n_answers, 1);
     assert_int_equal(scene->outcomes[0].grpc_status, -1);
-    assert_string_equal(scene->outcomes[0].message, "the response is larger than 4 MiB");
+    assert_string_equal(scene->outcomes[0].message, "the response's message is larger than agreed");
     reply.body.length--;
     assert_true(call(scene, 1, (struct base_bytes){NULL, 0}));
     assert_true(pump_pair(scene->client, scene->server, 16384));
@@ -391,9 +391,9 @@ static void call_again(void *user, void *call_user, const struct wire_response *
 static void close_answers_every_open_call_and_begins_none(void **state)
 {
     (void)state;
-    static const struct wire_client_events events = {call_again};
+    static const struct wire_client_events events = {.response = call_again};
     struct reentrant reentrant = {.client = NULL};
-    reentrant.client = wire_client_open(&events, &reentrant, AUTHORITY);
+    reentrant.client = wire_client_open(&events, &reentrant, AUTHORITY, false);
     struct wire_call made = {.path = BASE_TEXT("/x/Y"), .timeout_ns = -1};
     for (size_t i = 0; i < 10; i++) {
         assert_true(wire_client_call(reentrant.client, &made, NULL));
@@ -581,7 +581,7 @@ static void changed_answers_end_at_most_the_session_and_every_call_is_answered_o
             bytes[next_random(&random) % (uint32_t)length] = (uint8_t)next_random(&random);
         }
         struct outcome outcomes[FUZZED_CALLS] = {{.n_answers = 0}};
-        struct wire_client *client = wire_client_open(&CLIENT_EVENTS, NULL, AUTHORITY);
+        struct wire_client *client = wire_client_open(&CLIENT_EVENTS, NULL, AUTHORITY, false);
         for (size_t i = 0; i < FUZZED_CALLS; i++) {
             struct wire_call made = {.path = BASE_TEXT("/x/Y"), .timeout_ns = -1};
             assert_true(wire_client_call(client, &made, &outcomes[i]));
