@@ -87,7 +87,7 @@ static bool start_defective(struct api_exchange *exchange)
 static bool start_method(struct api_exchange *exchange)
 {
     const struct api_method *method = exchange->method;
-    struct base_bytes body = exchange->request->body;
+    struct base_bytes body = exchange->message;
     struct api_codec_error wrong;
     ProtobufCMessage *message =
         exchange->form == API_FORM_JSON
@@ -103,7 +103,8 @@ static bool start_method(struct api_exchange *exchange)
 /* True: the service has it. */
 static bool start(struct api_exchange *exchange, const struct api_peer *peer)
 {
-    exchange->form = exchange->request->form == WIRE_GRPC ? API_FORM_PROTOBUF : API_FORM_JSON;
+    exchange->form = API_FORM_PROTOBUF;
+    exchange->message = exchange->request->body;
     if (exchange->request->defect != WIRE_DEFECT_NONE) {
         return start_defective(exchange);
     }
@@ -281,9 +282,15 @@ static bool reply_answer(struct api_exchange *exchange, struct wire_reply *ret_r
     *ret_reply = (struct wire_reply){
         .grpc_status = BASE_CODE_OK,
         .http_status = 200,
-        .content_type = BASE_TEXT("application/json"),
+        .content_type = api_connect_content_type(exchange->form),
         .body = body,
     };
+    if (base_text_equal(exchange->request->method, BASE_TEXT("GET"))) {
+        /* A balance of a moment ago must not come out of a cache on the way. */
+        ret_reply->n_headers = 1;
+        ret_reply->headers =
+            one_header(exchange->arena, BASE_TEXT("cache-control"), BASE_TEXT("no-store"));
+    }
     if (answer.replayed) {
         ret_reply->n_headers = 1;
         ret_reply->headers =

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 
+#include <google/protobuf/any.pb-c.h>
 #include <protobuf-c/protobuf-c.h>
 
 /* Why a body could not be read. Both texts are in the arena, or static. */
@@ -52,6 +53,10 @@ ProtobufCMessage *api_codec_from_json(struct base_arena *arena,
  * with "@type", and its fields when its type is one of the error details. The message's strings are
  * UTF-8 and its Timestamps in range, as api_codec_unpack sees to. */
 struct base_text api_codec_to_json(struct base_arena *arena, const ProtobufCMessage *message);
+
+/* The message inside of an Any, in the arena, or NULL: it is none of the error details. */
+ProtobufCMessage *api_codec_unpack_detail(struct base_arena *arena,
+                                          const Google__Protobuf__Any *any);
 
 /* The encoded message, in the arena. */
 struct base_bytes api_codec_pack(struct base_arena *arena, const ProtobufCMessage *message);

@@ -2,6 +2,7 @@
 #include "api/error_details.h"
 
 #include "api/codec.h"
+#include "api/connect.h"
 #include "google/rpc/error_details.pb-c.h"
 
 #define DOMAIN "zandaka"
@@ -186,53 +187,8 @@ Google__Rpc__Status *api_error_status(struct base_arena *arena, const struct api
 
 /* --- JSON --- */
 
-/* `text`, which is UTF-8, as a JSON string with its quotes. */
-static struct base_text json_string(struct base_arena *arena, struct base_text text)
-{
-    /* A control character takes the most, six bytes: \u001F. */
-    char *json = base_arena_take(arena, text.length * 6 + 2);
-    size_t length = 0;
-    json[length++] = '"';
-    for (size_t i = 0; i < text.length; i++) {
-        uint8_t byte = (uint8_t)text.bytes[i];
-        if (byte < 0x20) {
-            static const char digits[] = "0123456789ABCDEF";
-            const char escaped[6] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
-            for (size_t at = 0; at < sizeof escaped; at++) {
-                json[length++] = escaped[at];
-            }
-            continue;
-        }
-        if (byte == '"' || byte == '\\') {
-            json[length++] = '\\';
-        }
-        json[length++] = (char)byte;
-    }
-    json[length++] = '"';
-    return (struct base_text){json, length};
-}
-
-static struct base_text detail_json(struct base_arena *arena, const ProtobufCMessage *detail)
-{
-    struct base_text value =
-        base_base64_encode(arena, api_codec_pack(arena, detail), BASE_BASE64_UNPADDED);
-    struct base_text debug = api_codec_to_json(arena, detail);
-    return base_arena_print(arena, "{\"type\":\"%s\",\"value\":\"%.*s\",\"debug\":%.*s}",
-                            detail->descriptor->name, BASE_TEXT_ARGS(value), BASE_TEXT_ARGS(debug));
-}
-
 struct base_text api_error_json(struct base_arena *arena, const struct api_error *error)
 {
-    ProtobufCMessage *details[DETAILS_MAX];
-    size_t n_details = error_details(arena, error, details);
-    struct base_text list = BASE_TEXT("");
-    for (size_t i = 0; i < n_details; i++) {
-        struct base_text detail = detail_json(arena, details[i]);
-        list = base_arena_print(arena, "%.*s%s%.*s", BASE_TEXT_ARGS(list), i > 0 ? "," : "",
-                                BASE_TEXT_ARGS(detail));
-    }
-    struct base_text message = json_string(arena, error_message(arena, error));
-    return base_arena_print(arena, "{\"code\":\"%s\",\"message\":%.*s,\"details\":[%.*s]}",
-                            base_error_of(error->reason)->connect, BASE_TEXT_ARGS(message),
-                            BASE_TEXT_ARGS(list));
+    return api_connect_error(arena, base_error_of(error->reason)->connect,
+                             api_error_status(arena, error));
 }

@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "api/codec.h"
+#include "api/connect.h"
 #include "api/error_details.h"
 #include "api/reflection.h"
 
@@ -23,12 +24,6 @@ struct api {
     atomic_bool draining;
     /* The kinds' codes ended by NUL, as messages want them. */
     char kind_codes[BASE_KINDS_MAX][BASE_KIND_MAX_BYTES + 1];
-};
-
-/* How a method's messages are written. */
-enum api_form {
-    API_FORM_PROTOBUF, /* in gRPC */
-    API_FORM_JSON      /* in the Connect protocol's unary calls */
 };
 
 /* What a method answers: one of `record` and `message`. */
@@ -52,6 +47,12 @@ struct api_method {
     bool is_everybodys; /* nobody is asked who calls it */
 };
 
+/* Whether the method has no side effects, as its idempotency level in the proto says. */
+static inline bool api_method_reads(const struct api_method *method)
+{
+    return method->unknown == API_CODEC_PASS_UNKNOWN;
+}
+
 /* An answer that is no method's: health, and what HTTP itself refuses. */
 struct api_page {
     int http_status; /* 0: there is none */
@@ -71,6 +72,7 @@ struct api_exchange {
     size_t held_bytes;
 
     enum api_form form;
+    struct base_bytes message;       /* the request's, in that form */
     const struct api_method *method; /* NULL: the request reached none */
     struct api_page page;
     struct api_error error;

@@ -4,7 +4,6 @@
  */
 #include "api/codec_field.h"
 
-#include <google/protobuf/any.pb-c.h>
 #include <google/protobuf/duration.pb-c.h>
 #include <google/protobuf/timestamp.pb-c.h>
 #include <google/rpc/error_details.pb-c.h>
@@ -136,8 +135,8 @@ static void write_duration(struct json_writer *writer, const ProtobufCMessage *m
     write_byte(writer, '"');
 }
 
-/* The message inside of an Any, or NULL: none of the error details. */
-static ProtobufCMessage *unpack_detail(struct base_arena *arena, const Google__Protobuf__Any *any)
+ProtobufCMessage *api_codec_unpack_detail(struct base_arena *arena,
+                                          const Google__Protobuf__Any *any)
 {
     static const ProtobufCMessageDescriptor *const details[] = {
         &google__rpc__error_info__descriptor,
@@ -165,7 +164,7 @@ static void write_any(struct json_writer *writer, const ProtobufCMessage *messag
     const Google__Protobuf__Any *any = (const Google__Protobuf__Any *)message;
     write_text(writer, BASE_TEXT("{\"@type\":"));
     write_string(writer, any->type_url);
-    const ProtobufCMessage *detail = unpack_detail(writer->arena, any);
+    const ProtobufCMessage *detail = api_codec_unpack_detail(writer->arena, any);
     if (detail != NULL) {
         write_fields(writer, detail, ",");
     } else if (any->value.len > 0) {

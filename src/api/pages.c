@@ -31,30 +31,6 @@ static const struct {
     {"/readyz", page_ready},
 };
 
-/* JSON is UTF-8, so a parameter may say only that. */
-static bool is_json(const struct wire_request *request)
-{
-    struct base_text parameters = request->content_type_parameters;
-    return base_text_equal(request->content_type, BASE_TEXT("application/json")) &&
-           (parameters.length == 0 ||
-            base_text_equal_ignoring_case(parameters, BASE_TEXT("charset=utf-8")) ||
-            base_text_equal_ignoring_case(parameters, BASE_TEXT("charset=\"utf-8\"")));
-}
-
-/* The forms in which a method's messages come over plain HTTP: one test for each. */
-static bool form_of(const struct wire_request *request, enum api_form *ret_form)
-{
-    struct base_text encoding = wire_request_header(request, BASE_TEXT("content-encoding"));
-    if (encoding.length > 0 && !base_text_equal_ignoring_case(encoding, BASE_TEXT("identity"))) {
-        return false;
-    }
-    if (is_json(request)) {
-        *ret_form = API_FORM_JSON;
-        return true;
-    }
-    return false;
-}
-
 bool api_page_for(struct api_exchange *exchange)
 {
     const struct wire_request *request = exchange->request;
@@ -76,14 +52,13 @@ bool api_page_for(struct api_exchange *exchange)
         page_refuse(exchange, 404, BASE_TEXT("there is nothing at this path"), BASE_TEXT(""));
         return true;
     }
-    if (!base_text_equal(request->method, BASE_TEXT("POST"))) {
-        page_refuse(exchange, 405, BASE_TEXT("this method is called with POST"), BASE_TEXT("POST"));
-        return true;
-    }
-    if (!form_of(request, &exchange->form)) {
-        page_refuse(exchange, 415,
-                    BASE_TEXT("the body must be application/json in UTF-8, not compressed"),
-                    BASE_TEXT(""));
+    struct api_connect_refusal refusal;
+    if (!api_connect_read(request, exchange->arena, api_method_reads(exchange->method),
+                          &exchange->form, &exchange->message, &refusal)) {
+        page_refuse(exchange, refusal.http_status, refusal.message, refusal.allow);
+        if (refusal.http_status == 400) {
+            exchange->error.reason = BASE_REASON_INVALID_REQUEST;
+        }
         return true;
     }
     return false;

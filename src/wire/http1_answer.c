@@ -1,4 +1,5 @@
 /* An answer as HTTP/1.1 writes it. */
+#include "wire/grpc.h"
 #include "wire/http1.h"
 
 #include <stdio.h>
@@ -57,6 +58,19 @@ static void write_field(struct base_writer *output, struct base_text name, struc
     write_text(output, BASE_TEXT("\r\n"));
 }
 
+/* A header of the reply; binary ones in base64, as on HTTP/2. */
+static void write_header(struct base_writer *output, const struct wire_header *header)
+{
+    if (!wire_header_is_binary(header->name)) {
+        write_field(output, header->name, header->value);
+        return;
+    }
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    write_field(output, header->name,
+                base_base64_encode(&arena, base_bytes_of(header->value), BASE_BASE64_UNPADDED));
+    base_arena_release(&arena);
+}
+
 void wire_http1_write_answer(struct base_writer *output, const struct wire_reply *reply,
                              const struct wire_http1_head *head, bool last)
 {
@@ -76,7 +90,7 @@ void wire_http1_write_answer(struct base_writer *output, const struct wire_reply
         write_field(output, BASE_TEXT("connection"), BASE_TEXT("keep-alive"));
     }
     for (size_t i = 0; i < reply->n_headers; i++) {
-        write_field(output, reply->headers[i].name, reply->headers[i].value);
+        write_header(output, &reply->headers[i]);
     }
     write_text(output, BASE_TEXT("\r\n"));
     if (!head->is_head) {
