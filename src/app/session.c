@@ -17,6 +17,7 @@ struct session {
     struct api_peer peer;
     struct base_arena peer_names; /* what the peer's certificate says */
     bool heard;                   /* something has come */
+    int64_t asked_ns; /* when the peer was asked whether it is there; 0: it was not, or answered */
     size_t n_exchanges;
     struct app_streams streams;
     uint32_t half_received;         /* what wire calls it; 0: no request is */
@@ -196,10 +197,32 @@ static size_t session_held_bytes(void *user)
     return wire_server_held_bytes(session->wire);
 }
 
+/* A peer that has long been silent is asked, where its protocol can be. Not only an idle one:
+ * behind a call that waits for years for something to change there may be nobody any more. */
+static bool peer_is_there(struct session *session, int64_t now_mono_ns, int64_t last_read_ns,
+                          int64_t last_ns)
+{
+    if (session->asked_ns != 0 && last_read_ns < session->asked_ns) {
+        return now_mono_ns - session->asked_ns <= BASE_KEEPALIVE_TIMEOUT_MS * BASE_NS_PER_MS;
+    }
+    session->asked_ns = 0;
+    if (now_mono_ns - last_read_ns <= BASE_KEEPALIVE_AFTER_MS * BASE_NS_PER_MS) {
+        return true;
+    }
+    if (wire_server_ping(session->wire)) {
+        session->asked_ns = now_mono_ns;
+        net_connection_wake(session->connection);
+        return true;
+    }
+    return session->n_exchanges > 0 || session->streams.n_streams > 0 ||
+           now_mono_ns - last_ns <= BASE_IDLE_TIMEOUT_MS * BASE_NS_PER_MS;
+}
+
 static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
                          int64_t last_write_ns)
 {
     struct session *session = user;
+    wire_server_set_time(session->wire, now_mono_ns);
     /* Some request is half received at most moments of a busy connection. It is one and the same
      * that must not stay so. */
     uint32_t half_received = wire_server_half_received(session->wire);
@@ -211,16 +234,17 @@ static bool session_tick(void *user, int64_t now_mono_ns, int64_t last_read_ns,
         now_mono_ns - session->half_received_since_ns > BASE_REQUEST_TIMEOUT_MS * BASE_NS_PER_MS) {
         return false;
     }
-    app_streams_step(&session->streams);
-    net_connection_wake(session->connection);
-    size_t held = wire_server_held_bytes(session->wire);
-    if (session->n_exchanges > 0 || (session->streams.n_streams > 0 && held == 0)) {
-        return true;
+    if (session->streams.n_streams > 0) {
+        app_streams_step(&session->streams);
+        net_connection_wake(session->connection);
     }
-    /* Nothing is being worked on, so what is held are answers that the peer does not read. */
     int64_t last_ns = last_read_ns > last_write_ns ? last_read_ns : last_write_ns;
-    int64_t patience_ms = held > 0 ? BASE_REQUEST_TIMEOUT_MS : BASE_IDLE_TIMEOUT_MS;
-    return now_mono_ns - last_ns <= patience_ms * BASE_NS_PER_MS;
+    if (session->n_exchanges == 0 && wire_server_held_bytes(session->wire) > 0 &&
+        now_mono_ns - last_ns > BASE_REQUEST_TIMEOUT_MS * BASE_NS_PER_MS) {
+        /* Nothing is being worked on, so what is held are answers that the peer does not read. */
+        return false;
+    }
+    return peer_is_there(session, now_mono_ns, last_read_ns, last_ns);
 }
 
 static void session_drain(void *user, bool last)

@@ -210,9 +210,20 @@
  * a SPIFFE id 2,048, of which nobody uses as many. */
 #define BASE_PEER_NAMES_MAX 32
 #define BASE_PEER_NAME_MAX_BYTES 512
+/* HTTP/2 frames in a row that ask for nothing (SETTINGS, WINDOW_UPDATE, PRIORITY, unknown ones,
+ * DATA without data) while nothing is answered: no client has a use for so many. */
+#define BASE_IDLE_FRAMES_MAX 1000
+/* How soon a client may ping again while nothing is answered, and how often it may be sooner: what
+ * gRPC's own servers allow. */
+#define BASE_PING_INTERVAL_MIN_MS 300000
+#define BASE_PING_STRIKES_MAX 2
+/* When nothing has come for so long, an HTTP/2 client is pinged (HTTP/1.1 has no ping, and its
+ * connection is closed), and must answer within the other. gRPC's defaults. */
+#define BASE_KEEPALIVE_AFTER_MS BASE_IDLE_TIMEOUT_MS
+#define BASE_KEEPALIVE_TIMEOUT_MS 20000
 /* A request that was begun must be complete within this. */
 #define BASE_REQUEST_TIMEOUT_MS 30000
-/* A connection without calls is closed after this. */
+/* A connection without calls is closed, or asked whether anybody is there, after this. */
 #define BASE_IDLE_TIMEOUT_MS 7200000
 /* How often a connection's time-outs are looked at. */
 #define BASE_TICK_MS 1000

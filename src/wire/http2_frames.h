@@ -19,7 +19,19 @@ struct wire_http2_frames {
     size_t payload_left;  /* bytes of the frame's payload that are still to come */
     bool dropping;        /* what is left of the payload is not passed on */
     uint32_t last_stream; /* the highest that a client has begun */
+    /* The head that *ret_pass begins with, valid as long, if it is of a frame that nghttp2 may pass
+     * over without a word: DATA, on a stream that is over, or a type that nobody knows. Else NULL.
+     */
+    const uint8_t *silent_head;
 };
+
+struct wire_http2_head {
+    size_t length; /* of the payload */
+    uint8_t type;
+    uint8_t flags;
+    uint32_t stream;
+};
+struct wire_http2_head wire_http2_head_read(const uint8_t *head);
 
 /* Takes from *bytes what can be told now. True: *ret_pass goes to nghttp2, and there may be more.
  * False: *bytes is empty and nothing goes. *ret_pass points into *bytes or into *frames. */

@@ -23,6 +23,16 @@ static struct base_text field_text(struct wire_request *request, nghttp2_rcbuf *
     return nghttp2_rcbuf_is_static(field) ? text : base_arena_text(&request->arena, text);
 }
 
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    struct http2_server *server = user;
+    /* Behind the last stream that was told, everything is passed over. */
+    if (!server->draining) {
+        wire_http2_conduct_begins(&server->conduct, session, head);
+    }
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct http2_server *server = user;
@@ -79,8 +89,10 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
 
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    (void)session;
     struct http2_server *server = user;
+    if (!wire_http2_conduct_received(&server->conduct, session, frame)) {
+        server->ended = true;
+    }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
         return 0;
     }
@@ -101,9 +113,9 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
                             void *user)
 {
-    (void)frame;
     (void)error;
     struct http2_server *server = user;
+    wire_http2_conduct_refused(&server->conduct, frame->hd.stream_id);
     if (++server->n_invalid_frames > BASE_INVALID_FRAMES_MAX) {
         return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
@@ -113,6 +125,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct http2_server *server = user;
+    wire_http2_conduct_sent(&server->conduct, frame);
     if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
         return 0;
@@ -163,6 +176,7 @@ static nghttp2_session *session_open(struct http2_server *server)
 {
     struct wire_http2_setup setup = wire_http2_setup_open();
     nghttp2_session_callbacks *callbacks = setup.callbacks;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
@@ -225,11 +239,15 @@ static bool http2_receive(void *state, struct base_bytes bytes)
     }
     struct base_bytes pass;
     while (wire_http2_frames_take(&server->frames, &bytes, &pass)) {
+        if (server->frames.silent_head != NULL && !server->draining) {
+            struct wire_http2_head head = wire_http2_head_read(server->frames.silent_head);
+            wire_http2_conduct_silent(&server->conduct, server->session, &head);
+        }
         if (!receive_frames(server, pass)) {
             return false;
         }
     }
-    return nghttp2_session_want_read(server->session) != 0;
+    return !server->ended && nghttp2_session_want_read(server->session) != 0;
 }
 
 static bool http2_receive_end(void *state)
@@ -318,6 +336,19 @@ static void http2_write(void *state, uint32_t stream_id, struct base_bytes messa
     }
 }
 
+static void http2_set_time(void *state, int64_t now_mono_ns)
+{
+    struct http2_server *server = state;
+    server->conduct.now_ns = now_mono_ns;
+}
+
+static void http2_ping(void *state)
+{
+    struct http2_server *server = state;
+    int result = nghttp2_submit_ping(server->session, NGHTTP2_FLAG_NONE, NULL);
+    base_assert(result == 0);
+}
+
 static void http2_shutdown_notice(void *state)
 {
     struct http2_server *server = state;
@@ -393,6 +424,8 @@ const struct wire_protocol wire_http2 = {
     .writable = http2_writable,
     .begin = http2_begin,
     .write = http2_write,
+    .set_time = http2_set_time,
+    .ping = http2_ping,
     .shutdown_notice = http2_shutdown_notice,
     .drain = http2_drain,
     .held_bytes = http2_held_bytes,

@@ -16,6 +16,7 @@
 
 #include "wire/grpc.h"
 #include "wire/http2.h"
+#include "wire/http2_conduct.h"
 #include "wire/http2_frames.h"
 
 enum stream_stage {
@@ -71,6 +72,7 @@ struct http2_server {
     struct http2_stream *in_headers; /* whose header block is coming; NULL: nobody's that counts */
     size_t preface_left;             /* bytes of the client's preface that are to come */
     struct wire_http2_frames frames;
+    struct wire_http2_conduct conduct;
     struct base_bytes leftover; /* of what nghttp2 has given to send */
     size_t held_bytes;
     size_t n_waiting;

@@ -23,6 +23,9 @@ struct wire_protocol {
     void (*begin)(void *state, uint32_t stream, size_t n_headers,
                   const struct wire_header *headers);
     void (*write)(void *state, uint32_t stream, struct base_bytes message);
+    /* NULL where the protocol has no use for the time, and no ping. */
+    void (*set_time)(void *state, int64_t now_mono_ns);
+    void (*ping)(void *state);
     void (*shutdown_notice)(void *state);
     void (*drain)(void *state);
     size_t (*held_bytes)(const void *state);

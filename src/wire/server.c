@@ -140,6 +140,22 @@ void wire_server_write(struct wire_server *server, uint32_t stream, struct base_
     }
 }
 
+void wire_server_set_time(struct wire_server *server, int64_t now_mono_ns)
+{
+    if (server->protocol != NULL && server->protocol->set_time != NULL) {
+        server->protocol->set_time(server->state, now_mono_ns);
+    }
+}
+
+bool wire_server_ping(struct wire_server *server)
+{
+    if (server->protocol == NULL || server->protocol->ping == NULL) {
+        return false;
+    }
+    server->protocol->ping(server->state);
+    return true;
+}
+
 void wire_server_shutdown_notice(struct wire_server *server)
 {
     server->closing = true;

@@ -117,6 +117,12 @@ size_t wire_server_send(struct wire_server *server, uint8_t *buffer, size_t capa
 bool wire_server_finished(const struct wire_server *server);
 /* Answers the request of that stream; one that is not waiting for an answer is ignored. */
 void wire_server_reply(struct wire_server *server, uint32_t stream, const struct wire_reply *reply);
+/* Tells the time, which a session does not look up itself; every second will do. HTTP/2 judges by
+ * it whether a client pings too often. */
+void wire_server_set_time(struct wire_server *server, int64_t now_mono_ns);
+/* Asks the peer whether it is there: it must send something. False: the protocol has no such
+ * question. */
+bool wire_server_ping(struct wire_server *server) BASE_MUST_USE;
 /* Begins to end: HTTP/2 says GOAWAY with 2^31-1, HTTP/1.1 answers the request under way and says
  * `connection: close`. Requests that still arrive are taken. */
 void wire_server_shutdown_notice(struct wire_server *server);

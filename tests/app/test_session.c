@@ -95,11 +95,59 @@ static void a_connection_that_is_always_busy_is_not_closed(void **state)
     }
 }
 
+#define HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define HTTP2_GREETING HTTP2_PREFACE "\0\0\0\4\0\0\0\0\0"
+
+/* Time passes, in which nothing comes and nothing goes. */
+static bool scene_tick_in_silence(struct scene *scene, int64_t passed_ms)
+{
+    int64_t last_ns = scene->now_ns;
+    scene->now_ns += passed_ms * BASE_NS_PER_MS;
+    return app_session_handler.tick(scene->session, scene->now_ns, last_ns, last_ns);
+}
+
+static void a_silent_http2_client_is_asked_and_then_given_up(void **state)
+{
+    struct scene *scene = *state;
+    assert_true(scene_receive(scene, BASE_TEXT(HTTP2_GREETING)) > 0);
+    assert_true(scene_tick_in_silence(scene, BASE_KEEPALIVE_AFTER_MS));
+    uint8_t buffer[4096];
+    assert_int_equal(app_session_handler.produce(scene->session, buffer, sizeof buffer), 0);
+    int64_t last_ns = scene->now_ns - BASE_KEEPALIVE_AFTER_MS * BASE_NS_PER_MS;
+    int64_t asked_ns = scene->now_ns + 1;
+    assert_true(app_session_handler.tick(scene->session, asked_ns, last_ns, last_ns));
+    /* A PING, of 8 bytes. */
+    assert_int_equal(app_session_handler.produce(scene->session, buffer, sizeof buffer), 17);
+    assert_int_equal(buffer[3], 6);
+    int64_t late_ns = asked_ns + BASE_KEEPALIVE_TIMEOUT_MS * BASE_NS_PER_MS;
+    assert_true(app_session_handler.tick(scene->session, late_ns, last_ns, asked_ns));
+    /* Whoever has said something in time goes on; */
+    assert_true(app_session_handler.tick(scene->session, late_ns + 1, late_ns, asked_ns));
+    assert_int_equal(app_session_handler.produce(scene->session, buffer, sizeof buffer), 0);
+    /* who says nothing the next time is given up. */
+    asked_ns = late_ns + BASE_KEEPALIVE_AFTER_MS * BASE_NS_PER_MS + 1;
+    assert_true(app_session_handler.tick(scene->session, asked_ns, late_ns, late_ns));
+    assert_int_equal(app_session_handler.produce(scene->session, buffer, sizeof buffer), 17);
+    late_ns = asked_ns + BASE_KEEPALIVE_TIMEOUT_MS * BASE_NS_PER_MS;
+    assert_false(app_session_handler.tick(scene->session, late_ns + 1, asked_ns - 1, asked_ns));
+}
+
+static void a_silent_http1_client_is_given_up(void **state)
+{
+    struct scene *scene = *state;
+    assert_true(scene_receive(scene, BASE_TEXT(REQUEST)) > 0);
+    assert_true(scene_tick_in_silence(scene, BASE_IDLE_TIMEOUT_MS));
+    assert_false(scene_tick_in_silence(scene, BASE_IDLE_TIMEOUT_MS + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             a_request_that_does_not_come_to_its_end_closes_its_connection, scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(a_silent_http2_client_is_asked_and_then_given_up,
+                                        scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(a_silent_http1_client_is_given_up, scene_open, scene_close),
         cmocka_unit_test_setup_teardown(a_connection_that_is_always_busy_is_not_closed, scene_open,
                                         scene_close),
     };
