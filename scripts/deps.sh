@@ -2,6 +2,7 @@
 # Installs the Debian packages that are missing: `deps.sh build` for building and running,
 # `deps.sh build test` for the tests too. Nothing to do when all are there, also offline.
 set -eu
+cd "$(dirname "$0")/.."
 
 build="gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotobuf-dev
 protobuf-c-compiler libprotobuf-c-dev libnghttp2-dev librocksdb-dev libjansson-dev nettle-dev
@@ -25,7 +26,23 @@ for package in $wanted; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+
+# Debian's promtool comes with a server that its installation would start: it is only unpacked.
+promtool="build/promtool"
+unpack_promtool() {
+    mkdir -p "$promtool"
+    (cd "$promtool" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . &&
+        rm prometheus_*.deb) || echo "promtool could not be had: its tests will be skipped" >&2
+}
+case " $* " in
+*" test "*) command -v promtool >/dev/null || [ -x "$promtool/usr/bin/promtool" ] ||
+    wants_promtool=yes ;;
+esac
+
+if [ -z "$missing" ]; then
+    [ -z "${wants_promtool:-}" ] || unpack_promtool
+    exit 0
+fi
 
 install="apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300$missing"
 if [ "$(id -u)" = 0 ]; then
@@ -41,3 +58,4 @@ echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update
 $as_root $install
+[ -z "${wants_promtool:-}" ] || unpack_promtool

@@ -17,6 +17,9 @@ struct api *api_open(const struct api_options *options)
     api->reflection = api_reflection_open();
     api->access = options->access;
     atomic_init(&api->draining, false);
+    api->write_metrics = options->write_metrics;
+    api->metrics_context = options->metrics_context;
+    api_counts_open(&api->counts);
     for (size_t i = 0; i < api->kinds->n_kinds; i++) {
         struct base_text code = api->kinds->kinds[i].code;
         base_assert(code.length <= BASE_KIND_MAX_BYTES);
@@ -41,6 +44,7 @@ bool api_ready(struct api *api, const char **ret_reason)
 
 void api_close(struct api *api)
 {
+    api_counts_close(&api->counts);
     api_reflection_close(api->reflection);
     free(api);
 }
@@ -105,10 +109,14 @@ static bool start(struct api_exchange *exchange, const struct api_peer *peer)
 {
     exchange->form = API_FORM_PROTOBUF;
     exchange->message = exchange->request->body;
+    exchange->method = api_method_at(exchange->request->path);
+    exchange->counted = exchange->method != NULL || exchange->request->form == WIRE_GRPC;
+    if (exchange->counted) {
+        api_counts_start(&exchange->api->counts, exchange->method);
+    }
     if (exchange->request->defect != WIRE_DEFECT_NONE) {
         return start_defective(exchange);
     }
-    exchange->method = api_method_at(exchange->request->path);
     if (exchange->request->form == WIRE_HTTP && api_page_for(exchange)) {
         return false;
     }
@@ -136,6 +144,8 @@ struct api_exchange *api_start(struct api *api, struct wire_request *request,
     exchange->caller = peer->number;
     exchange->finished = finished;
     exchange->context = context;
+    exchange->started_mono_ns = base_now_mono_ns(api->clock);
+    exchange->code = BASE_CODE_CANCELLED;
     if (!start(exchange, peer)) {
         exchange->held_bytes = count_held_bytes(exchange);
         finished(context);
@@ -346,7 +356,8 @@ static void reply_page(const struct api_page *page, struct wire_reply *ret_reply
 {
     *ret_reply = (struct wire_reply){
         .http_status = page->http_status,
-        .content_type = BASE_TEXT("text/plain; charset=utf-8"),
+        .content_type = page->content_type.length > 0 ? page->content_type
+                                                      : BASE_TEXT("text/plain; charset=utf-8"),
         .body = base_bytes_of(page->text),
     };
 }
@@ -363,6 +374,9 @@ void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply)
             reply_http_error(exchange, ret_reply);
         }
     }
+    exchange->code = exchange->error.reason == BASE_REASON_NONE
+                         ? BASE_CODE_OK
+                         : base_error_of(exchange->error.reason)->code;
     exchange->held_bytes = count_held_bytes(exchange);
 }
 
@@ -373,6 +387,14 @@ size_t api_held_bytes(const struct api_exchange *exchange)
 
 void api_end(struct api_exchange *exchange)
 {
+    struct api *api = exchange->api;
+    if (exchange->counted) {
+        api_counts_end(&api->counts, exchange->method, exchange->code,
+                       base_now_mono_ns(api->clock) - exchange->started_mono_ns);
+    }
+    if (exchange->counted && exchange->error.reason != BASE_REASON_NONE) {
+        base_counter_add(&api->counts.errors[exchange->error.reason], 1);
+    }
     if (exchange->known != NULL) {
         access_release(exchange->known);
     }

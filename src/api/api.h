@@ -33,12 +33,18 @@ struct api_options {
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
     struct access *access; /* NULL: nobody is asked who calls, and all is allowed; not owned */
+    /* Writes to /metrics what api does not count itself, on a connection's thread; NULL: nothing
+     * more. */
+    void (*write_metrics)(void *context, struct base_writer *out);
+    void *metrics_context;
 };
 
 /* Never NULL. */
 struct api *api_open(const struct api_options *options);
 /* From now on the server is not ready: `draining`; calls are still answered. Any thread. */
 void api_set_draining(struct api *api);
+/* Whether new requests are welcome; when they are not, *ret_reason says why, static. Any thread. */
+bool api_ready(struct api *api, const char **ret_reason);
 /* No exchange may be under way. */
 void api_close(struct api *api);
 

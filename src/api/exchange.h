@@ -10,6 +10,7 @@
 #include "api/codec.h"
 #include "api/connect.h"
 #include "api/error_details.h"
+#include "api/metrics.h"
 #include "api/reflection.h"
 
 #include <stdatomic.h>
@@ -22,6 +23,9 @@ struct api {
     struct api_reflection *reflection;
     struct access *access; /* NULL: nobody is asked who calls */
     atomic_bool draining;
+    void (*write_metrics)(void *context, struct base_writer *out);
+    void *metrics_context;
+    struct api_counts counts;
     /* The kinds' codes ended by NUL, as messages want them. */
     char kind_codes[BASE_KINDS_MAX][BASE_KIND_MAX_BYTES + 1];
 };
@@ -53,11 +57,12 @@ static inline bool api_method_reads(const struct api_method *method)
     return method->unknown == API_CODEC_PASS_UNKNOWN;
 }
 
-/* An answer that is no method's: health, and what HTTP itself refuses. */
+/* An answer that is no method's: health, metrics, and what HTTP itself refuses. */
 struct api_page {
     int http_status; /* 0: there is none */
     struct base_text text;
-    struct base_text allow; /* the methods that 405 names; empty: none */
+    struct base_text allow;        /* the methods that 405 names; empty: none */
+    struct base_text content_type; /* empty: plain text */
 };
 
 struct api_exchange {
@@ -68,7 +73,10 @@ struct api_exchange {
     struct access_known *known; /* NULL: not recognized, or nobody is asked */
     void (*finished)(void *context);
     void *context;
+    int64_t started_mono_ns;
     int64_t deadline_mono_ns;
+    bool counted;        /* it is a call: pages are not */
+    enum base_code code; /* of the answer; CANCELLED as long as there is none */
     size_t held_bytes;
 
     enum api_form form;
@@ -86,8 +94,6 @@ struct api_exchange {
     void *found; /* the method's own */
 };
 
-/* Whether the server takes calls. False: *ret_reason says why not, a static text. Any thread. */
-bool api_ready(struct api *api, const char **ret_reason);
 /* When a request that may take that long has to be answered. */
 int64_t api_deadline_of(const struct api *api, int64_t timeout_ns);
 /* An error as gRPC has it; what it points to is in the arena. */
@@ -96,6 +102,10 @@ void api_error_reply_grpc(struct base_arena *arena, const struct api_error *erro
 
 /* The method with that path, or NULL. */
 const struct api_method *api_method_at(struct base_text path);
+/* The methods by number, 0 to api_method_count() - 1, with the full name of their service. */
+size_t api_method_count(void);
+const struct api_method *api_method_number(size_t index, struct base_text *ret_service);
+size_t api_method_index(const struct api_method *method);
 
 /* Hand the exchange to the service: true, or false with exchange->error. */
 bool api_exchange_write(struct api_exchange *exchange, size_t n_commands,

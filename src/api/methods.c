@@ -44,6 +44,8 @@ static const struct {
     {"/grpc.health.v1.Health/", sizeof health_methods / sizeof health_methods[0], health_methods},
 };
 
+#define N_SERVICES (sizeof services / sizeof services[0])
+
 /* The method of that name in a service, or NULL. */
 static const struct api_method *method_named(struct base_text name, size_t n_methods,
                                              const struct api_method *methods)
@@ -58,7 +60,7 @@ static const struct api_method *method_named(struct base_text name, size_t n_met
 
 const struct api_method *api_method_at(struct base_text path)
 {
-    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+    for (size_t i = 0; i < N_SERVICES; i++) {
         struct base_text service = base_text_of(services[i].path);
         if (base_text_starts_with(path, service)) {
             struct base_text name = {path.bytes + service.length, path.length - service.length};
@@ -66,4 +68,39 @@ const struct api_method *api_method_at(struct base_text path)
         }
     }
     return NULL;
+}
+
+size_t api_method_count(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < N_SERVICES; i++) {
+        count += services[i].n_methods;
+    }
+    return count;
+}
+
+const struct api_method *api_method_number(size_t index, struct base_text *ret_service)
+{
+    size_t i = 0;
+    while (index >= services[i].n_methods) {
+        index -= services[i].n_methods;
+        i++;
+        base_assert(i < N_SERVICES);
+    }
+    struct base_text path = base_text_of(services[i].path);
+    *ret_service = (struct base_text){path.bytes + 1, path.length - 2};
+    return &services[i].methods[index];
+}
+
+size_t api_method_index(const struct api_method *method)
+{
+    size_t first = 0;
+    for (size_t i = 0; i < N_SERVICES; i++) {
+        if (method >= services[i].methods && method < services[i].methods + services[i].n_methods) {
+            return first + (size_t)(method - services[i].methods);
+        }
+        first += services[i].n_methods;
+    }
+    base_assert(!"a method of the table");
+    return 0;
 }

@@ -1,4 +1,4 @@
-/* What plain HTTP asks that is no method's: health, and the refusals of HTTP itself. */
+/* What plain HTTP asks that is no method's: health, metrics, and the refusals of HTTP itself. */
 #include "api/exchange.h"
 
 static void page_refuse(struct api_exchange *exchange, int http_status, struct base_text message,
@@ -23,12 +23,31 @@ static void page_ready(struct api_exchange *exchange)
     exchange->page = (struct api_page){.http_status = 503, .text = base_text_of(reason)};
 }
 
+static void page_metrics(struct api_exchange *exchange)
+{
+    struct api *api = exchange->api;
+    struct base_writer out = {NULL, 0, 0};
+    const char *reason = NULL;
+    base_metrics_single(&out, "zandaka_ready", BASE_METRIC_GAUGE,
+                        "1 when /readyz is ok; 0: it says why not.", api_ready(api, &reason));
+    api_counts_write(&api->counts, &out);
+    if (api->write_metrics != NULL) {
+        api->write_metrics(api->metrics_context, &out);
+    }
+    exchange->page = (struct api_page){
+        .http_status = 200,
+        .content_type = BASE_TEXT("text/plain; version=0.0.4; charset=utf-8"),
+        .text = base_text_from(base_arena_bytes(exchange->arena, base_writer_bytes(&out)))};
+    base_writer_release(&out);
+}
+
 static const struct {
     const char *path;
     void (*answer)(struct api_exchange *exchange);
 } pages[] = {
     {"/livez", page_live},
     {"/readyz", page_ready},
+    {"/metrics", page_metrics},
 };
 
 bool api_page_for(struct api_exchange *exchange)

@@ -7,6 +7,7 @@
  *   ini_file.c     what all configuration files have in common
  *   serve_verb.c   the verbs serve and version
  *   serve.c        opens store, service, api and net, and connects them; signals
+ *   metrics.c      what /metrics shows beside api's own counts
  *   open_files.c   how many connections the limit of open files leaves room for
  *   last_words.c   what is said when the process is ended from within
  *   session.c      a connection of the server: net's bytes, wire's requests, api's exchanges

@@ -1,6 +1,7 @@
 /* The server: opens store, service, api and net from the inside out, waits for a signal, and closes
  * them from the outside in. */
 #include "app/app.h"
+#include "app/metrics.h"
 #include "app/open_files.h"
 #include "app/session.h"
 
@@ -16,6 +17,7 @@ struct server {
     struct service *service;
     struct api *api;
     struct net_server *net;
+    struct app_metrics metrics;
     struct app_sessions sessions;
 };
 
@@ -134,7 +136,13 @@ static void open_engine(struct server *server, const struct app_config *config)
     struct api_options api_options = {.service = server->service,
                                       .store = server->store,
                                       .kinds = &config->kinds,
-                                      .clock = &base_clock_system};
+                                      .clock = &base_clock_system,
+                                      .write_metrics = app_metrics_write,
+                                      .metrics_context = &server->metrics};
+    server->metrics.service = server->service;
+    server->metrics.store = server->store;
+    server->metrics.start_time_us = base_now_real_us(&base_clock_system);
+    atomic_init(&server->metrics.net, NULL);
     server->api = api_open(&api_options);
     server->sessions.api = server->api;
     atomic_init(&server->sessions.next_connection, 1);
@@ -198,6 +206,7 @@ enum app_exit app_serve(const struct app_config *config)
     open_engine(&server, config);
     server.net = open_net(&server, config, connections_max, &arena);
     if (server.net != NULL) {
+        atomic_store(&server.metrics.net, server.net);
         struct base_text address = net_server_address(server.net);
         greet(address, config);
         if (config->address_file.length == 0 ||

@@ -104,6 +104,7 @@ static void accept_one(struct net_loop *loop)
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             /* Who waits in the backlog is taken when the next tick finds room. */
+            base_counter_add(&server->refused, 1);
             base_log(BASE_LOG_WARNING, "cannot accept a connection: %s", strerror(errno));
             watch_listener(loop, false);
         }
@@ -111,12 +112,14 @@ static void accept_one(struct net_loop *loop)
     }
     if (net_server_connections(server) >= server->options.connections_max) {
         (void)close(fd);
+        base_counter_add(&server->refused, 1);
         base_log(BASE_LOG_WARNING, "refused a connection: there are %u already",
                  server->options.connections_max);
         watch_listener(loop, false);
         return;
     }
     net_server_count_connection(server, 1);
+    base_counter_add(&server->accepted, 1);
     struct net_loop *target = &server->loops[server->next_loop++ % server->n_loops];
     struct arrival *arrival = base_allocate(sizeof *arrival);
     *arrival = (struct arrival){.message = {.run = arrive}, .loop = target, .fd = fd};

@@ -70,6 +70,8 @@ struct net_server {
     bool stopped;       /* the loops' threads have ended */
     unsigned next_loop; /* which gets the next connection; the first loop's */
     atomic_size_t inflight_bytes;
+    struct base_counter accepted;
+    struct base_counter refused;
     pthread_mutex_t lock;   /* of n_connections, for who waits until there are none, and of tls */
     struct ssl_ctx_st *tls; /* for new connections; NULL: plaintext */
     pthread_cond_t none_left;

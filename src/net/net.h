@@ -135,6 +135,18 @@ struct net_server *net_connection_server(const struct net_connection *connection
 /* Open connections now. */
 unsigned net_server_connections(struct net_server *server);
 
+/* Figures for an operator: what has happened since the start, and what there is now. */
+struct net_figures {
+    unsigned connections;
+    unsigned connections_max;
+    uint64_t accepted;
+    uint64_t refused; /* closed at once, or not accepted at all: there were too many */
+    size_t inflight_bytes;
+    size_t inflight_max_bytes;
+};
+/* Any thread. */
+void net_server_read_figures(struct net_server *server, struct net_figures *ret_figures);
+
 /* --- a client's connection --- */
 
 /* A server, and how to reach it. With TLS the process must ignore SIGPIPE. */

@@ -191,6 +191,18 @@ unsigned net_server_connections(struct net_server *server)
     return n;
 }
 
+void net_server_read_figures(struct net_server *server, struct net_figures *ret_figures)
+{
+    *ret_figures = (struct net_figures){
+        .connections = net_server_connections(server),
+        .connections_max = server->options.connections_max,
+        .accepted = base_counter_value(&server->accepted),
+        .refused = base_counter_value(&server->refused),
+        .inflight_bytes = atomic_load_explicit(&server->inflight_bytes, memory_order_relaxed),
+        .inflight_max_bytes = server->options.inflight_max_bytes,
+    };
+}
+
 /* Waits until there are no connections, or the time is up. */
 static bool wait_for_none(struct net_server *server, int64_t wait_ns)
 {

@@ -93,6 +93,12 @@ bool store_ready(struct store *store, const char **ret_reason)
     return store->backend->ready(store, ret_reason);
 }
 
+void store_read_figures(const struct store *store, struct store_figures *ret_figures)
+{
+    *ret_figures = (struct store_figures){.cache_hits = base_counter_value(&store->cache_hits),
+                                          .cache_misses = base_counter_value(&store->cache_misses)};
+}
+
 void store_close(struct store *store)
 {
     store->backend->close(store);

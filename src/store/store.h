@@ -147,6 +147,14 @@ const struct ledger_kinds *store_kinds(const struct store *store);
 /* Whether the store can serve now; when it cannot, *ret_reason is a static text that says why. */
 bool store_ready(struct store *store, const char **ret_reason);
 
+/* Figures for an operator, since the store was opened. */
+struct store_figures {
+    uint64_t cache_hits; /* accounts that a load found in the backend's cache, if it has one */
+    uint64_t cache_misses;
+};
+/* Any thread. */
+void store_read_figures(const struct store *store, struct store_figures *ret_figures);
+
 /* No call may be under way. */
 void store_close(struct store *store);
 
@@ -184,7 +192,9 @@ struct store_backend {
 struct store {
     const struct store_backend *backend;
     const struct ledger_kinds *kinds;
-    unsigned n_sessions; /* 1 to BASE_STORE_SESSIONS_MAX */
+    unsigned n_sessions;            /* 1 to BASE_STORE_SESSIONS_MAX */
+    struct base_counter cache_hits; /* counted where there is a cache of accounts */
+    struct base_counter cache_misses;
 };
 
 /* Every backend's cursor begins with this. */

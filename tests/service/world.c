@@ -134,8 +134,11 @@ static struct store *corrupt_open(struct world *world, struct store *wrapped)
         .close = corrupt_close,
     };
     struct corrupt_store *store = base_allocate(sizeof *store);
-    *store =
-        (struct corrupt_store){{&backend, wrapped->kinds, store_sessions(wrapped)}, world, wrapped};
+    *store = (struct corrupt_store){.base = {.backend = &backend,
+                                             .kinds = wrapped->kinds,
+                                             .n_sessions = store_sessions(wrapped)},
+                                    .world = world,
+                                    .wrapped = wrapped};
     return &store->base;
 }
 

@@ -140,6 +140,8 @@ static enum store_fault find_account_rows(struct store_rocksdb *store,
             missing[n++] = (struct keyed){account_id, i};
         }
     }
+    base_counter_add(&store->store.cache_hits, facts->n_accounts - n);
+    base_counter_add(&store->store.cache_misses, n);
     sort_keyed(missing, n);
     struct base_bytes *values;
     enum store_fault fault = get_keyed(store, STORE_ROCKSDB_ACCOUNTS, missing, n, arena, &values);

@@ -1,0 +1,26 @@
+"""Debian's promtool: from the PATH, or as scripts/deps.sh unpacked it. None: there is none."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+def promtool():
+    unpacked = SOURCE / "build/promtool/usr/bin/promtool"
+    return shutil.which("promtool") or (str(unpacked) if unpacked.exists() else None)
+
+
+def run(*arguments, **options):
+    return subprocess.run([promtool(), *arguments], capture_output=True, text=True, timeout=120,
+                          **options)
+
+
+def skip_without():
+    """Ends the test as skipped, loudly, where there is no promtool."""
+    if promtool() is None:
+        print("promtool is not there (scripts/deps.sh test brings it): nothing was tested",
+              file=sys.stderr)
+        os._exit(77)
