@@ -22,9 +22,10 @@ static const char advice[] =
     ": memory has run out, or the disk is full, or it is a bug; what is above may say which. "
     "Everything that was answered is durable: start it again\n";
 
-/* Only what POSIX allows in a handler: nothing that takes memory or a lock. The action was reset
- * when this was called, so the signal ends the process when it comes again: a fault when its
- * instruction is repeated, an abort because abort() sees to it. */
+/* Only what POSIX allows in a handler: nothing that takes memory or a lock. The action is reset
+ * behind the words, not before them, or a second thread that fails at the same moment would end the
+ * process while they are being written. Then the signal ends the process when it comes again: a
+ * fault when its instruction is repeated, an abort because abort() sees to it. */
 static void speak(int number)
 {
     for (size_t i = 0; i < N_SIGNALS; i++) {
@@ -35,11 +36,12 @@ static void speak(int number)
             (void)ignored;
         }
     }
+    (void)signal(number, SIG_DFL);
 }
 
 void app_last_words_prepare(void)
 {
-    struct sigaction action = {.sa_handler = speak, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = speak};
     (void)sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < N_SIGNALS; i++) {
         struct sigaction before;
