@@ -211,7 +211,7 @@
 #define BASE_PEER_NAMES_MAX 32
 #define BASE_PEER_NAME_MAX_BYTES 512
 /* HTTP/2 frames in a row that ask for nothing (SETTINGS, WINDOW_UPDATE, PRIORITY, unknown ones,
- * DATA without data) while nothing is answered: no client has a use for so many. */
+ * DATA without data) while nothing is asked or answered: no client has a use for so many. */
 #define BASE_IDLE_FRAMES_MAX 1000
 /* How soon a client may ping again while nothing is answered, and how often it may be sooner: what
  * gRPC's own servers allow. */

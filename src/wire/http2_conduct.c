@@ -35,6 +35,8 @@ static void begin_stream(struct wire_http2_conduct *conduct, int32_t stream_id)
         conduct->gap_last = stream_id - 2;
     }
     conduct->last_begun = stream_id;
+    /* gRPC's C core sends a WINDOW_UPDATE or two with each call, answered or not. */
+    conduct->n_idle_frames = 0;
 }
 
 /* A frame of a request for a stream that is not open any more, or never was (RFC 9113, sections 5.1

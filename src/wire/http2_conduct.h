@@ -17,7 +17,7 @@
 
 /* All zeros: nothing has come. */
 struct wire_http2_conduct {
-    unsigned n_idle_frames; /* since we last said something that a client had asked for */
+    unsigned n_idle_frames; /* since the last answer, or the last request's begin */
     int64_t now_ns;         /* as last told */
     int64_t last_ping_ns;
     bool pinged; /* since we last said something */

@@ -290,8 +290,7 @@ static void frames_that_ask_for_nothing_are_taken_up_to_a_limit(void **state)
         struct scene scene;
         scene_greet(&scene);
         assert_true(send_frame(&scene, NGHTTP2_HEADERS, END_HEADERS, 1, POST_BLOCK) == STILL_OPEN);
-        /* The greeting's SETTINGS was the first. */
-        for (size_t i = 1; i < BASE_IDLE_FRAMES_MAX; i++) {
+        for (size_t i = 0; i < BASE_IDLE_FRAMES_MAX; i++) {
             if (send_idle_frame(&scene, row) != STILL_OPEN) {
                 fail_msg("%s: ended by number %zu", idle_frames[row].name, i);
             }
@@ -301,6 +300,21 @@ static void frames_that_ask_for_nothing_are_taken_up_to_a_limit(void **state)
         }
         scene_close(&scene);
     }
+}
+
+static void a_request_forgives_the_frames_before_it(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_greet(&scene);
+    for (uint32_t stream = 1; stream < 11; stream += 2) {
+        for (size_t i = 1; i < BASE_IDLE_FRAMES_MAX; i++) {
+            assert_true(send_idle_frame(&scene, i % 2) == STILL_OPEN);
+        }
+        assert_true(send_frame(&scene, NGHTTP2_HEADERS, END_HEADERS, stream, POST_BLOCK) ==
+                    STILL_OPEN);
+    }
+    scene_close(&scene);
 }
 
 static void an_answer_forgives_the_frames_before_it(void **state)
@@ -602,6 +616,7 @@ int main(void)
         cmocka_unit_test(a_protocol_error_is_told_by_goaway_and_ends_the_session),
         cmocka_unit_test(a_preface_that_breaks_off_ends_the_session),
         cmocka_unit_test(frames_that_ask_for_nothing_are_taken_up_to_a_limit),
+        cmocka_unit_test(a_request_forgives_the_frames_before_it),
         cmocka_unit_test(an_answer_forgives_the_frames_before_it),
         cmocka_unit_test(a_client_that_pings_too_often_is_told_so),
         cmocka_unit_test(pings_that_are_due_are_answered_for_ever),
