@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* gRPC with messages in JSON, as clients without protobuf speak it. */
+#define GRPC_JSON "application/grpc+json"
+
 struct api *api_open(const struct api_options *options)
 {
     struct api *api = base_allocate_zeroed(1, sizeof *api);
@@ -107,7 +110,9 @@ static bool start_method(struct api_exchange *exchange)
 /* True: the service has it. */
 static bool start(struct api_exchange *exchange, const struct api_peer *peer)
 {
-    exchange->form = API_FORM_PROTOBUF;
+    exchange->form = base_text_equal(exchange->request->content_type, BASE_TEXT(GRPC_JSON))
+                         ? API_FORM_JSON
+                         : API_FORM_PROTOBUF;
     exchange->message = exchange->request->body;
     exchange->method = api_method_at(exchange->request->path);
     exchange->counted = exchange->method != NULL || exchange->request->form == WIRE_GRPC;
@@ -377,6 +382,9 @@ void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply)
     exchange->code = exchange->error.reason == BASE_REASON_NONE
                          ? BASE_CODE_OK
                          : base_error_of(exchange->error.reason)->code;
+    if (exchange->request->form == WIRE_GRPC && exchange->form == API_FORM_JSON) {
+        ret_reply->content_type = BASE_TEXT(GRPC_JSON);
+    }
     exchange->held_bytes = count_held_bytes(exchange);
 }
 

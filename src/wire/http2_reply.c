@@ -39,12 +39,16 @@ static void add_grpc_error(struct wire_http2_message *message, const struct wire
     }
 }
 
-static void add_grpc_head(struct wire_http2_message *message, int http_status)
+static void add_grpc_head(struct wire_http2_message *message, int http_status,
+                          struct base_text content_type)
 {
     wire_http2_message_add(message, BASE_TEXT(":status"),
                            print_number(&message->arena, (size_t)http_status),
                            NGHTTP2_NV_FLAG_NONE);
-    wire_http2_message_add(message, BASE_TEXT("content-type"), BASE_TEXT("application/grpc"),
+    bool grpc = base_text_starts_with(content_type, BASE_TEXT("application/grpc"));
+    wire_http2_message_add(message, BASE_TEXT("content-type"),
+                           grpc ? base_arena_text(&message->arena, content_type)
+                                : BASE_TEXT("application/grpc"),
                            NGHTTP2_NV_FLAG_NONE);
 }
 
@@ -52,7 +56,7 @@ void wire_http2_fill_grpc(struct wire_http2_message *message, const struct wire_
                           int http_status)
 {
     wire_http2_message_open(message, reply->n_headers + reply->n_trailers + REPLY_FIELDS_MAX);
-    add_grpc_head(message, http_status);
+    add_grpc_head(message, http_status, reply->content_type);
     bool success = reply->grpc_status == BASE_CODE_OK;
     if (success) {
         wire_http2_message_add_headers(message, reply->n_headers, reply->headers);
@@ -75,7 +79,7 @@ void wire_http2_fill_grpc_headers(struct wire_http2_message *message, size_t n_h
                                   const struct wire_header *headers)
 {
     wire_http2_message_open(message, n_headers + REPLY_FIELDS_MAX);
-    add_grpc_head(message, 200);
+    add_grpc_head(message, 200, BASE_TEXT(""));
     wire_http2_message_add_headers(message, n_headers, headers);
     wire_http2_message_end_header(message);
 }

@@ -165,17 +165,9 @@ static const struct refusal BAD_TIMEOUT = {BASE_CODE_INTERNAL, 0, "malformed grp
 static const struct refusal TWO_CONTENT_TYPES = {BASE_CODE_INTERNAL, 400,
                                                  "more than one content-type"};
 
-static const struct refusal *message_refusal(const struct http2_stream *stream,
-                                             enum wire_message_fault fault)
+struct wire_reply wire_http2_message_refusal(enum wire_message_fault fault)
 {
-    bool encoded = stream->encoded && fault == WIRE_MESSAGE_COMPRESSED;
-    return encoded ? &UNKNOWN_COMPRESSION : &MESSAGE_REFUSALS[fault];
-}
-
-struct wire_reply wire_http2_message_refusal(const struct http2_stream *stream,
-                                             enum wire_message_fault fault)
-{
-    return refusal_reply(message_refusal(stream, fault));
+    return refusal_reply(&MESSAGE_REFUSALS[fault]);
 }
 
 static void stream_refuse_message(struct http2_server *server, struct http2_stream *stream,
@@ -185,7 +177,7 @@ static void stream_refuse_message(struct http2_server *server, struct http2_stre
         stream->request->defect = WIRE_DEFECT_TOO_LARGE;
         stream_hand_over(server, stream);
     } else {
-        stream_refuse(server, stream, message_refusal(stream, fault));
+        stream_refuse(server, stream, &MESSAGE_REFUSALS[fault]);
     }
 }
 
@@ -276,9 +268,12 @@ void wire_http2_stream_headers_complete(struct http2_server *server, struct http
     } else if (stream->grpc_timeout.bytes != NULL &&
                !wire_parse_grpc_timeout(stream->grpc_timeout, &request->timeout_ns)) {
         refusal = &BAD_TIMEOUT;
+    } else if (stream->grpc_encoding.length > 0 &&
+               !base_text_equal(stream->grpc_encoding, BASE_TEXT("identity"))) {
+        /* Also where no message turns out to be compressed: a client that compresses what is worth
+         * it is told at its first call, not at its first large one. */
+        refusal = &UNKNOWN_COMPRESSION;
     }
-    stream->encoded = stream->grpc_encoding.length > 0 &&
-                      !base_text_equal(stream->grpc_encoding, BASE_TEXT("identity"));
     if (refusal != NULL) {
         stream_refuse(server, stream, refusal);
     } else if (stream->form == WIRE_GRPC) {

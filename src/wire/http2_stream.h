@@ -49,7 +49,6 @@ struct http2_stream {
     enum wire_form form;
     bool remote_open; /* END_STREAM has not come */
     bool head;        /* the method is HEAD: no body in the answer */
-    bool encoded;     /* grpc-encoding names a compression */
     unsigned n_content_types;
     struct base_text grpc_timeout; /* NULL: none; both as sent */
     struct base_text connect_timeout;
@@ -103,8 +102,7 @@ void wire_http2_stream_end_of_input(struct http2_server *server, struct http2_st
 /* What the stream holds is `bytes` from now on. */
 void wire_http2_stream_hold(struct http2_server *server, struct http2_stream *stream, size_t bytes);
 /* How a fault of a gRPC message is answered, but for one that is too large. */
-struct wire_reply wire_http2_message_refusal(const struct http2_stream *stream,
-                                             enum wire_message_fault fault);
+struct wire_reply wire_http2_message_refusal(enum wire_message_fault fault);
 
 /* Answers a stream that is not RECEIVING and has no answer. `grpc_http_status` is 200 but for what
  * is no gRPC. */

@@ -71,7 +71,7 @@ static void refuse(struct http2_server *server, struct http2_stream *stream,
         fault == WIRE_MESSAGE_TOO_LARGE
             ? (struct wire_reply){.grpc_status = BASE_CODE_RESOURCE_EXHAUSTED,
                                   .grpc_message = BASE_TEXT("the message is too large")}
-            : wire_http2_message_refusal(stream, fault);
+            : wire_http2_message_refusal(fault);
     server->n_waiting--;
     wire_http2_streamed_end(server, stream, &reply);
     server->events->cancelled(server->user, (uint32_t)stream->id);

@@ -66,8 +66,8 @@ struct wire_reply {
     const struct wire_header *trailers;
     /* HTTP. */
     int http_status;
-    struct base_text content_type;
     /* Both. */
+    struct base_text content_type; /* gRPC: `application/grpc` where it is not of gRPC */
     size_t n_headers;
     const struct wire_header *headers;
     struct base_bytes body; /* gRPC: the message without its prefix */

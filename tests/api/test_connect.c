@@ -143,12 +143,36 @@ static void a_get_carries_protobuf_in_base64(void **state)
     server_close(&server);
 }
 
+static void grpc_may_carry_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        enum base_code status;
+    } rows[] = {{ADD, BASE_CODE_OK}, {"{", BASE_CODE_INVALID_ARGUMENT}};
+    struct server server;
+    server_open(&server, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct wire_request *request =
+            server_request(&server, WIRE_GRPC, "Add", base_bytes_of(base_text_of(rows[i].body)));
+        request->content_type = BASE_TEXT("application/grpc+json");
+        struct answer answer = server_send(&server, request);
+        assert_int_equal(answer.reply.grpc_status, rows[i].status);
+        assert_string_equal(answer.reply.content_type.bytes, "application/grpc+json");
+        if (rows[i].status == BASE_CODE_OK) {
+            assert_true(starts_with(&answer, "{\"transactionId\":\"t1\","));
+        }
+    }
+    server_close(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_forms_are_answered_in_kind),
         cmocka_unit_test(an_error_is_json_in_both_forms),
         cmocka_unit_test(a_read_may_be_asked_by_get),
+        cmocka_unit_test(grpc_may_carry_json),
         cmocka_unit_test(a_get_carries_protobuf_in_base64),
     };
     return cmocka_run_group_tests_name("connect", tests, NULL, NULL);

@@ -228,12 +228,20 @@ static void what_is_no_unary_grpc_is_refused_without_the_api(void **state)
     scene_close(&scene);
 }
 
-static void a_compression_that_is_offered_and_not_used_is_fine(void **state)
+static void a_compression_is_refused_whether_or_not_it_is_used(void **state)
 {
     (void)state;
     struct scene scene;
     scene_open(&scene);
-    peer_request(&scene.peer, GRPC_FIELDS "grpc-encoding: gzip\n", ONE_MESSAGE, true);
+    int32_t refused =
+        peer_request(&scene.peer, GRPC_FIELDS "grpc-encoding: gzip\n", ONE_MESSAGE, true);
+    assert_true(scene_pump(&scene));
+    assert_int_equal(scene.n_requests, 0);
+    assert_string_equal(peer_stream(&scene.peer, refused)->fields,
+                        ANSWER_UNIMPLEMENTED("messages must not be compressed"));
+    /* What is named for the answers alone, or says that there is none, is fine. */
+    peer_request(&scene.peer, GRPC_FIELDS "grpc-encoding: identity\ngrpc-accept-encoding: gzip\n",
+                 ONE_MESSAGE, true);
     assert_true(scene_pump(&scene));
     assert_int_equal(scene.n_requests, 1);
     scene_close(&scene);
@@ -380,7 +388,7 @@ int main(void)
         cmocka_unit_test(an_answer_to_head_tells_of_a_body_and_has_none),
         cmocka_unit_test(grpc_answers_success_in_trailers_and_an_error_without_a_message),
         cmocka_unit_test(what_is_no_unary_grpc_is_refused_without_the_api),
-        cmocka_unit_test(a_compression_that_is_offered_and_not_used_is_fine),
+        cmocka_unit_test(a_compression_is_refused_whether_or_not_it_is_used),
         cmocka_unit_test(te_may_be_missing_and_host_may_stand_for_authority),
         cmocka_unit_test(a_malformed_connect_timeout_goes_up_as_a_defect),
         cmocka_unit_test(four_mib_are_taken_and_one_byte_more_goes_up_as_a_defect),
