@@ -108,7 +108,7 @@ static bool start_method(struct api_exchange *exchange)
 }
 
 /* True: the service has it. */
-static bool start(struct api_exchange *exchange, const struct api_peer *peer)
+static bool start(struct api_exchange *exchange)
 {
     exchange->form = base_text_equal(exchange->request->content_type, BASE_TEXT(GRPC_JSON))
                          ? API_FORM_JSON
@@ -130,7 +130,7 @@ static bool start(struct api_exchange *exchange, const struct api_peer *peer)
         return false;
     }
     /* Before the body is looked at: a stranger's costs nothing, and tells a stranger nothing. */
-    return api_permission_begin(exchange, peer) && start_method(exchange);
+    return api_permission_begin(exchange) && start_method(exchange);
 }
 
 static size_t count_held_bytes(const struct api_exchange *exchange)
@@ -147,11 +147,12 @@ struct api_exchange *api_start(struct api *api, struct wire_request *request,
     exchange->request = request;
     exchange->arena = &request->arena;
     exchange->caller = peer->number;
+    exchange->peer = peer;
     exchange->finished = finished;
     exchange->context = context;
     exchange->started_mono_ns = base_now_mono_ns(api->clock);
     exchange->code = BASE_CODE_CANCELLED;
-    if (!start(exchange, peer)) {
+    if (!start(exchange)) {
         exchange->held_bytes = count_held_bytes(exchange);
         finished(context);
     }

@@ -98,6 +98,14 @@ size_t api_stream_held_bytes(const struct api_stream *stream);
 /* Frees the call with its request. At any time. */
 void api_stream_end(struct api_stream *stream);
 
+/* --- what a caller may be allowed --- */
+
+/* Whether there is something of that name that callers are allowed or denied: a method, `Consume`,
+ * or the page `metrics`. */
+bool api_has_method(struct base_text name);
+/* All their names, `Add, Consume, …`, in the arena, ended by NUL. */
+const char *api_method_names(struct base_arena *arena);
+
 /* --- the rules of a well-formed request, for whoever makes commands --- */
 
 /* Whether a caller may use this as a transaction id (contract 3.1), and as an account id. NULL:

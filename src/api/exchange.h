@@ -68,9 +68,10 @@ struct api_page {
 struct api_exchange {
     struct api *api;
     struct wire_request *request;
-    struct base_arena *arena;   /* the request's */
-    uint64_t caller;            /* for fairness */
-    struct access_known *known; /* NULL: not recognized, or nobody is asked */
+    struct base_arena *arena;    /* the request's */
+    uint64_t caller;             /* for fairness */
+    const struct api_peer *peer; /* while the exchange is being started */
+    struct access_known *known;  /* NULL: not recognized, or nobody is asked */
     void (*finished)(void *context);
     void *context;
     int64_t started_mono_ns;
@@ -170,7 +171,9 @@ void api_health_check_answer(struct api_exchange *exchange, struct api_answer *r
 
 /* Recognizes who calls, and takes the call out of its allowance. These give false with
  * exchange->error: UNAUTHENTICATED, RATE_LIMITED, PERMISSION_DENIED; and the refusal is counted. */
-bool api_permission_begin(struct api_exchange *exchange, const struct api_peer *peer) BASE_MUST_USE;
+bool api_permission_begin(struct api_exchange *exchange) BASE_MUST_USE;
+/* The same for /metrics, and whether the caller may see that. */
+bool api_permission_metrics(struct api_exchange *exchange) BASE_MUST_USE;
 /* Whether the caller may call the exchange's method. */
 bool api_permission_method(struct api_exchange *exchange) BASE_MUST_USE;
 /* Whether it may have that done, whichever method brought it; and puts its name into the command.

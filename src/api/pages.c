@@ -25,6 +25,9 @@ static void page_ready(struct api_exchange *exchange)
 
 static void page_metrics(struct api_exchange *exchange)
 {
+    if (!api_permission_metrics(exchange)) {
+        return;
+    }
     struct api *api = exchange->api;
     struct base_writer out = {NULL, 0, 0};
     const char *reason = NULL;

@@ -4,12 +4,16 @@
  */
 #include "api/exchange.h"
 
+/* What the page /metrics is called among a caller's methods. */
+#define METRICS "metrics"
+
 /* Refuses, counts and logs. Always false. */
 static bool refuse(struct api_exchange *exchange, enum access_refusal refusal,
                    struct api_error error, struct base_text what)
 {
     exchange->error = error;
-    struct base_text told = base_arena_print(exchange->arena, "%s%s%.*s", exchange->method->name,
+    const char *method = exchange->method != NULL ? exchange->method->name : METRICS;
+    struct base_text told = base_arena_print(exchange->arena, "%s%s%.*s", method,
                                              what.length > 0 ? ": " : "", BASE_TEXT_ARGS(what));
     access_note_refusal(exchange->api->access, refusal, exchange->known, told,
                         base_now_mono_ns(exchange->api->clock));
@@ -34,8 +38,9 @@ static bool take_authorization(const struct wire_request *request,
     return true;
 }
 
-static const char *recognize(struct api_exchange *exchange, const struct api_peer *peer)
+static const char *recognize(struct api_exchange *exchange)
 {
+    const struct api_peer *peer = exchange->peer;
     struct access_credentials credentials = {.n_certificate_names = peer->n_certificate_names,
                                              .certificate_names = peer->certificate_names};
     if (!take_authorization(exchange->request, &credentials)) {
@@ -51,13 +56,11 @@ static const char *recognize(struct api_exchange *exchange, const struct api_pee
                : "there is no authorization: send the header `authorization: Bearer TOKEN`";
 }
 
-bool api_permission_begin(struct api_exchange *exchange, const struct api_peer *peer)
+/* There is access. */
+static bool begin(struct api_exchange *exchange)
 {
     struct api *api = exchange->api;
-    if (api->access == NULL || exchange->method->is_everybodys) {
-        return true;
-    }
-    const char *unknown = recognize(exchange, peer);
+    const char *unknown = recognize(exchange);
     if (unknown != NULL) {
         struct api_error error = {.reason = BASE_REASON_UNAUTHENTICATED,
                                   .message = base_text_of(unknown)};
@@ -72,6 +75,11 @@ bool api_permission_begin(struct api_exchange *exchange, const struct api_peer *
     return true;
 }
 
+bool api_permission_begin(struct api_exchange *exchange)
+{
+    return exchange->api->access == NULL || exchange->method->is_everybodys || begin(exchange);
+}
+
 static struct api_error denied_method(struct api_exchange *exchange, const char *method)
 {
     return (struct api_error){
@@ -79,13 +87,53 @@ static struct api_error denied_method(struct api_exchange *exchange, const char 
         .message = base_arena_print(exchange->arena, "this caller may not call %s", method)};
 }
 
-bool api_permission_method(struct api_exchange *exchange)
+static bool judge_method(struct api_exchange *exchange, const char *method)
 {
-    const char *method = exchange->method->name;
     if (exchange->known == NULL || access_allows_method(exchange->known, base_text_of(method))) {
         return true;
     }
     return refuse(exchange, ACCESS_DENIED, denied_method(exchange, method), BASE_TEXT(""));
+}
+
+bool api_permission_method(struct api_exchange *exchange)
+{
+    return judge_method(exchange, exchange->method->name);
+}
+
+bool api_permission_metrics(struct api_exchange *exchange)
+{
+    return exchange->api->access == NULL || (begin(exchange) && judge_method(exchange, METRICS));
+}
+
+/* The name of a method that callers are allowed or denied; NULL: the method is everybody's. */
+static const char *grantable_name(size_t index)
+{
+    struct base_text service;
+    const struct api_method *method = api_method_number(index, &service);
+    return method->is_everybodys ? NULL : method->name;
+}
+
+bool api_has_method(struct base_text name)
+{
+    for (size_t i = 0; i < api_method_count(); i++) {
+        const char *grantable = grantable_name(i);
+        if (grantable != NULL && base_text_equal(name, base_text_of(grantable))) {
+            return true;
+        }
+    }
+    return base_text_equal(name, BASE_TEXT(METRICS));
+}
+
+const char *api_method_names(struct base_arena *arena)
+{
+    struct base_text names = BASE_TEXT("");
+    for (size_t i = 0; i < api_method_count(); i++) {
+        const char *grantable = grantable_name(i);
+        if (grantable != NULL) {
+            names = base_arena_print(arena, "%.*s%s, ", BASE_TEXT_ARGS(names), grantable);
+        }
+    }
+    return base_arena_print(arena, "%.*s" METRICS, BASE_TEXT_ARGS(names)).bytes;
 }
 
 static const char *method_of(enum record_operation operation)

@@ -4,7 +4,8 @@
  *
  *   main.c         the table of verbs
  *   config.c       flags over environment over file over defaults
- *   ini_file.c     what all configuration files have in common
+ *   callers.c      the callers' file
+ *   ini_file.c     what both files have in common
  *   serve_verb.c   the verbs serve and version
  *   serve.c        opens store, service, api and net, and connects them; signals
  *   metrics.c      what /metrics shows beside api's own counts
@@ -15,8 +16,10 @@
  *   backend.c      a store URL becomes a store
  *   client.c       one connection to a server, for the client verbs
  *   client_verbs.c add, consume, cancel, balance, history, transaction
+ *   audit.c        what a store keeps beside its records
  *   answers.c      what they print: answers, failures, and the exit status of each
  *   options.c      the flags of a verb, and its --help
+ *   token.c        the verb token
  *   import*.c      a CSV file becomes transactions
  *   verify*.c      the proof over a whole store
  *   bench*.c       a load beside the machine's own limits
@@ -24,6 +27,7 @@
 #ifndef ZANDAKA_APP_H
 #define ZANDAKA_APP_H
 
+#include "app/callers.h"
 #include "base/base.h"
 #include "ledger/ledger.h"
 #include "net/net.h"
@@ -51,6 +55,8 @@ struct app_config {
     struct base_text address_file; /* empty: none */
     struct net_tls_files tls;      /* certificate empty: plaintext */
     struct ledger_kinds kinds;
+    struct base_text callers_file; /* empty: nobody is asked who calls */
+    struct app_callers callers;    /* what was in it */
 };
 
 /* Where each setting may come from besides the file; NULL: not given. */
@@ -68,7 +74,7 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
                      struct app_config *ret_config, struct base_text *ret_message) BASE_MUST_USE;
 
 /* Serves until SIGTERM or SIGINT; drains; gives the exit status. On SIGHUP it reads again what may
- * change while it runs: the files of TLS. */
+ * change while it runs: the callers' file, and the files of TLS. */
 enum app_exit app_serve(const struct app_config *config);
 
 /* Whether a URL names a store that app_store_open knows. False: *ret_message says why, in the
@@ -90,9 +96,15 @@ enum app_exit app_verify(struct store *store, FILE *out, FILE *err);
 
 struct app_client;
 
-/* Connects; every later wait is bounded by the destination's timeout too. NULL: *ret_message says
- * why, in the arena. */
-struct app_client *app_client_open(const struct net_destination *server, struct base_arena *arena,
+/* Where calls go, and what they carry. */
+struct app_destination {
+    struct net_destination network;
+    struct base_text authorization; /* the header's value, `Bearer TOKEN`; empty: none */
+};
+
+/* Connects; every later wait is bounded by the destination's timeout too. `server` must outlive the
+ * client. NULL: *ret_message says why, in the arena. */
+struct app_client *app_client_open(const struct app_destination *server, struct base_arena *arena,
                                    struct base_text *ret_message);
 /* Begins a call. `response` as in wire_client_events; grpc_status -1 when the connection broke or
  * the time was up. */
@@ -115,6 +127,7 @@ int app_verb_transaction(int argc, char **argv);
 int app_verb_import(int argc, char **argv);
 int app_verb_verify(int argc, char **argv);
 int app_verb_bench(int argc, char **argv);
+int app_verb_token(int argc, char **argv);
 int app_verb_version(int argc, char **argv);
 
 #endif

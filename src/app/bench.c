@@ -29,7 +29,7 @@ struct round {
 };
 
 struct bench {
-    const struct net_destination *server;
+    const struct app_destination *server;
     const char *directory;
     const struct bench_workload *workload;
     int64_t rounds;

@@ -5,6 +5,7 @@
 #ifndef ZANDAKA_APP_BENCH_H
 #define ZANDAKA_APP_BENCH_H
 
+#include "app/app.h"
 #include "base/base.h"
 
 /* --- latencies: counted in buckets of at most 1/32 of their value --- */
@@ -54,7 +55,7 @@ const struct bench_workload *bench_workload_at(size_t index);
 /* --- the load --- */
 
 struct bench_load_options {
-    const struct net_destination *server;
+    const struct app_destination *server;
     const struct bench_workload *workload;
     int64_t duration_ns;
     uint64_t calls_max; /* ends after so many calls; 0: by time alone */

@@ -59,7 +59,13 @@ static void begin_call(struct slot *slot, int64_t begun_ns)
     slot->operation = bench_call_make(&load->source, &load->arena, &call);
     slot->begun_ns = begun_ns;
     load->n_begun++;
-    struct wire_call wire_call = {.path = call.path, .message = call.message, .timeout_ns = -1};
+    struct wire_header authorization = {BASE_TEXT("authorization"),
+                                        load->options->server->authorization};
+    struct wire_call wire_call = {.path = call.path,
+                                  .message = call.message,
+                                  .timeout_ns = -1,
+                                  .n_headers = authorization.value.length > 0 ? 1 : 0,
+                                  .headers = &authorization};
     if (!wire_client_call(slot->link->client, &wire_call, slot)) {
         load->broken = true;
     }
@@ -139,7 +145,7 @@ static void receive_link(struct load *load, struct link *link)
             load->broken = true;
             return;
         }
-        if (!load->options->server->tls) {
+        if (!load->options->server->network.tls) {
             /* The poll that follows tells of the rest, and costs less than to be told of none. */
             return;
         }
@@ -152,13 +158,13 @@ static bool open_links(struct load *load, struct base_arena *arena, struct base_
     const struct bench_load_options *options = load->options;
     for (unsigned i = 0; i < options->workload->connections; i++) {
         struct link *link = &load->links[i];
-        link->stream = net_dial(options->server, arena, ret_message);
+        link->stream = net_dial(&options->server->network, arena, ret_message);
         if (link->stream == NULL) {
             return false;
         }
         link->unsent_memory = base_allocate(BASE_WRITE_BUFFER_BYTES);
-        link->client =
-            wire_client_open(&load_events, load, options->server->address, options->server->tls);
+        link->client = wire_client_open(&load_events, load, options->server->network.address,
+                                        options->server->network.tls);
     }
     return true;
 }

@@ -10,7 +10,8 @@ struct app_client {
     struct net_stream *stream;
     struct wire_client *wire; /* NULL once the connection has broken */
     int64_t timeout_ms;
-    struct base_text problem; /* why it has broken; static */
+    struct wire_header authorization; /* value empty: none is sent */
+    struct base_text problem;         /* why it has broken; static */
     size_t n_unsent;
     uint8_t *unsent; /* of unsent_memory */
     uint8_t unsent_memory[BASE_WRITE_BUFFER_BYTES];
@@ -37,16 +38,20 @@ static void on_response(void *user, void *call_user, const struct wire_response 
 
 static const struct wire_client_events client_events = {.response = on_response};
 
-struct app_client *app_client_open(const struct net_destination *server, struct base_arena *arena,
+struct app_client *app_client_open(const struct app_destination *server, struct base_arena *arena,
                                    struct base_text *ret_message)
 {
-    struct net_stream *stream = net_dial(server, arena, ret_message);
+    struct net_stream *stream = net_dial(&server->network, arena, ret_message);
     if (stream == NULL) {
         return NULL;
     }
     struct app_client *client = base_allocate(sizeof *client);
-    *client = (struct app_client){.stream = stream, .timeout_ms = server->timeout_ms};
-    client->wire = wire_client_open(&client_events, client, server->address, server->tls);
+    *client =
+        (struct app_client){.stream = stream,
+                            .timeout_ms = server->network.timeout_ms,
+                            .authorization = {BASE_TEXT("authorization"), server->authorization}};
+    client->wire =
+        wire_client_open(&client_events, client, server->network.address, server->network.tls);
     return client;
 }
 
@@ -64,8 +69,11 @@ void app_client_call(struct app_client *client, struct base_text path, struct ba
 {
     struct pending *pending = base_allocate(sizeof *pending);
     *pending = (struct pending){client, response, user};
-    struct wire_call call = {
-        .path = path, .message = message, .timeout_ns = client->timeout_ms * BASE_NS_PER_MS};
+    struct wire_call call = {.path = path,
+                             .message = message,
+                             .timeout_ns = client->timeout_ms * BASE_NS_PER_MS,
+                             .n_headers = client->authorization.value.length > 0 ? 1 : 0,
+                             .headers = &client->authorization};
     if (client->wire == NULL || !wire_client_call(client->wire, &call, pending)) {
         if (client->problem.length == 0) {
             client->problem = BASE_TEXT("the server takes no more calls on this connection");

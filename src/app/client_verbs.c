@@ -1,6 +1,7 @@
 /* The verbs that make one call, or walk pages: add, consume, cancel, balance, history, transaction.
  */
 #include "app/answers.h"
+#include "app/audit.h"
 #include "app/options.h"
 
 /* What the flags of these verbs say; each verb has some of them. */
@@ -260,12 +261,17 @@ int app_verb_cancel(int argc, char **argv)
 int app_verb_transaction(int argc, char **argv)
 {
     struct given given = {0};
-    const struct app_flag flags[] = {ID_FLAG(given), APP_SERVER_FLAGS(given.server),
-                                     JSON_FLAG(given)};
+    const char *store = NULL;
+    const struct app_flag flags[] = {
+        ID_FLAG(given),
+        APP_SERVER_FLAGS(given.server),
+        JSON_FLAG(given),
+        {"store", "URL", &store, NULL, "ask this store, whose server is stopped, and no server"}};
     const struct app_verb_usage usage = {
         "transaction", "",
         "Shows what is recorded under a transaction id. That nothing is does not mean\n"
-        "that nothing will be: only cancel settles that.",
+        "that nothing will be: only cancel settles that. With --store it also shows\n"
+        "which caller first succeeded under the id.",
         sizeof flags / sizeof flags[0], flags};
     int first;
     int status;
@@ -274,6 +280,9 @@ int app_verb_transaction(int argc, char **argv)
     }
     if (!has_id(&usage, "id", given.id)) {
         return APP_EXIT_USAGE;
+    }
+    if (store != NULL) {
+        return (int)app_audit_transaction(store, given.id, given.json);
     }
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct api_call call;

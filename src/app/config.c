@@ -12,12 +12,20 @@ enum key {
     KEY_CERTIFICATE,
     KEY_KEY,
     KEY_CLIENT_CA,
+    KEY_FILE,
     KEY_MAX_BALANCE,
     KEY_MAX_AMOUNT,
     KEY_WITHDRAWN
 };
 
-enum section { SECTION_NONE, SECTION_SERVER, SECTION_STORE, SECTION_TLS, SECTION_KIND };
+enum section {
+    SECTION_NONE,
+    SECTION_SERVER,
+    SECTION_STORE,
+    SECTION_TLS,
+    SECTION_CALLERS,
+    SECTION_KIND
+};
 
 /* The configuration's file in the reading. */
 struct config_file {
@@ -68,10 +76,12 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
         file->ini.section = SECTION_STORE;
     } else if (base_text_equal(name, BASE_TEXT("tls"))) {
         file->ini.section = SECTION_TLS;
+    } else if (base_text_equal(name, BASE_TEXT("callers"))) {
+        file->ini.section = SECTION_CALLERS;
     } else {
         fail(file, base_arena_print(file->ini.arena,
                                     "the section [%.*s] is unknown; there are [server], [store], "
-                                    "[tls] and [kind.CODE]",
+                                    "[tls], [callers] and [kind.CODE]",
                                     BASE_TEXT_ARGS(name)));
         return;
     }
@@ -85,10 +95,11 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
 /* --- keys --- */
 
 static const struct app_ini_key keys[] = {
-    {"listen", SECTION_SERVER, KEY_LISTEN},        {"url", SECTION_STORE, KEY_URL},
-    {"certificate", SECTION_TLS, KEY_CERTIFICATE}, {"key", SECTION_TLS, KEY_KEY},
-    {"client_ca", SECTION_TLS, KEY_CLIENT_CA},     {"max_balance", SECTION_KIND, KEY_MAX_BALANCE},
-    {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},  {"withdrawn", SECTION_KIND, KEY_WITHDRAWN},
+    {"listen", SECTION_SERVER, KEY_LISTEN},         {"url", SECTION_STORE, KEY_URL},
+    {"certificate", SECTION_TLS, KEY_CERTIFICATE},  {"key", SECTION_TLS, KEY_KEY},
+    {"client_ca", SECTION_TLS, KEY_CLIENT_CA},      {"file", SECTION_CALLERS, KEY_FILE},
+    {"max_balance", SECTION_KIND, KEY_MAX_BALANCE}, {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},
+    {"withdrawn", SECTION_KIND, KEY_WITHDRAWN},
 };
 
 static void take_limit(struct config_file *file, const char *name, struct base_text value,
@@ -136,6 +147,9 @@ static void take_value(struct app_ini_file *ini, int key, struct base_text value
         return;
     case KEY_CLIENT_CA:
         file->config->tls.authority = base_arena_text(file->ini.arena, value);
+        return;
+    case KEY_FILE:
+        file->config->callers_file = base_arena_text(file->ini.arena, value);
         return;
     case KEY_MAX_BALANCE:
         take_limit(file, "max_balance", value, INT64_MAX, &current_kind(file)->max_balance_minor);
@@ -191,7 +205,7 @@ static void add_default_kinds(struct ledger_kinds *kinds)
 /* Whether the server can tell who calls it. */
 static bool knows_callers(const struct app_config *config)
 {
-    return config->tls.authority.length > 0;
+    return config->callers_file.length > 0 || config->tls.authority.length > 0;
 }
 
 /* Beyond loopback, what is not encrypted can be read and changed on its way, and without
@@ -203,7 +217,7 @@ static bool check_exposure(struct base_arena *arena, const struct app_config *co
     if (config->tls.certificate.length == 0) {
         missing = "it has no TLS: configure certificate and key in [tls]";
     } else if (!knows_callers(config)) {
-        missing = "it cannot tell who calls: configure client_ca in [tls]";
+        missing = "it cannot tell who calls: configure file in [callers], or client_ca in [tls]";
     }
     if (missing == NULL || net_is_loopback(config->listen)) {
         return true;
@@ -215,9 +229,10 @@ static bool check_exposure(struct base_arena *arena, const struct app_config *co
     return false;
 }
 
-static bool check_tls(struct base_arena *arena, struct net_tls_files *tls,
+static bool check_tls(struct base_arena *arena, struct app_config *config,
                       struct base_text *ret_message)
 {
+    struct net_tls_files *tls = &config->tls;
     if (tls->certificate.length == 0 && tls->key.length == 0 && tls->authority.length == 0) {
         return true;
     }
@@ -225,7 +240,8 @@ static bool check_tls(struct base_arena *arena, struct net_tls_files *tls,
         *ret_message = base_arena_print(arena, "[tls] needs both certificate and key");
         return false;
     }
-    tls->peer_required = tls->authority.length > 0;
+    /* Where callers are configured each call says who it is, by a certificate or by a token. */
+    tls->peer_required = tls->authority.length > 0 && config->callers_file.length == 0;
     return net_tls_check(tls, arena, ret_message);
 }
 
@@ -267,9 +283,13 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
         add_default_kinds(&config.kinds);
     }
     if (!check_listen(arena, config.listen, ret_message) ||
-        !check_tls(arena, &config.tls, ret_message) ||
-        !check_exposure(arena, &config, ret_message) ||
+        !check_tls(arena, &config, ret_message) || !check_exposure(arena, &config, ret_message) ||
         !app_store_check_url(config.store_url, arena, ret_message)) {
+        return false;
+    }
+    if (config.callers_file.length > 0 &&
+        !app_callers_load(arena, config.callers_file.bytes, &config.kinds, &config.callers,
+                          ret_message)) {
         return false;
     }
     *ret_config = config;

@@ -40,7 +40,7 @@ bool import_read(FILE *stream, const char *path, const struct import_columns *co
 /* A connection that is made anew when it breaks, and calls that are repeated until they are
  * answered. */
 struct import_link {
-    const struct net_destination *server; /* its timeout counts without any progress */
+    const struct app_destination *server; /* its timeout counts without any progress */
     struct app_client *client;            /* NULL: not connected */
     int64_t progress_ns;                  /* when something was last settled */
     int64_t wait_ms;                      /* before the next attempt */
@@ -48,7 +48,7 @@ struct import_link {
     struct base_arena arena;              /* of the failure, and of the call under way */
 };
 
-void import_link_open(struct import_link *link, const struct net_destination *server);
+void import_link_open(struct import_link *link, const struct app_destination *server);
 /* Makes the call once. True: the answer's message is in link->arena, valid until the next call.
  * False: link->failure says why. */
 bool import_link_call(struct import_link *link, const struct api_call *call,

@@ -12,7 +12,7 @@
 
 /* --- the link --- */
 
-void import_link_open(struct import_link *link, const struct net_destination *server)
+void import_link_open(struct import_link *link, const struct app_destination *server)
 {
     *link = (struct import_link){.server = server};
     import_link_progress(link);
@@ -27,10 +27,10 @@ void import_link_progress(struct import_link *link)
 bool import_link_wait(struct import_link *link)
 {
     int64_t idle_ms = (base_now_mono_ns(&base_clock_system) - link->progress_ns) / BASE_NS_PER_MS;
-    if (idle_ms >= link->server->timeout_ms) {
+    if (idle_ms >= link->server->network.timeout_ms) {
         return false;
     }
-    int64_t left_ms = link->server->timeout_ms - idle_ms;
+    int64_t left_ms = link->server->network.timeout_ms - idle_ms;
     int64_t wait_ms = link->wait_ms < left_ms ? link->wait_ms : left_ms;
     struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * BASE_NS_PER_MS};
     (void)nanosleep(&wait, NULL);

@@ -74,6 +74,23 @@ static void write_service(const struct app_metrics *metrics, struct base_writer 
     write_store(metrics, &figures, out);
 }
 
+/* --- the callers --- */
+
+static void write_access(const struct access *access, struct base_writer *out)
+{
+    static const char *const labels[ACCESS_REFUSALS] = {
+        [ACCESS_UNAUTHENTICATED] = "reason=\"UNAUTHENTICATED\"",
+        [ACCESS_DENIED] = "reason=\"PERMISSION_DENIED\"",
+        [ACCESS_RATE_LIMITED] = "reason=\"RATE_LIMITED\"",
+    };
+    const char *name = "zandaka_access_refusals_total";
+    base_metrics_family(out, name, BASE_METRIC_COUNTER,
+                        "Calls and commands of a Submit that were refused for who made them.");
+    for (enum access_refusal refusal = 0; refusal < ACCESS_REFUSALS; refusal++) {
+        base_metrics_sample(out, name, labels[refusal], access_count_refusals(access, refusal));
+    }
+}
+
 /* --- the connections --- */
 
 static void write_net(struct net_server *net, struct base_writer *out)
@@ -164,6 +181,9 @@ void app_metrics_write(void *context, struct base_writer *out)
                         "1, and which program it is.");
     base_metrics_sample(out, "zandaka_build_info", "version=\"" ZANDAKA_VERSION "\"", 1);
     write_service(metrics, out);
+    if (metrics->access != NULL) {
+        write_access(metrics->access, out);
+    }
     struct net_server *net = atomic_load(&metrics->net);
     if (net != NULL) {
         write_net(net, out);

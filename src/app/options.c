@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "net/net.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -157,6 +158,51 @@ const char *app_options_amount(const char *text, struct ledger_amount *ret_amoun
     return NULL;
 }
 
+/* The token in the file, alone on its line, as the header that carries it. False: printed what is
+ * wrong; never what was read. */
+static bool read_token(const struct app_verb_usage *usage, struct app_server_flags *flags)
+{
+    FILE *file = fopen(flags->token_file, "re");
+    if (file == NULL) {
+        (void)app_options_wrong(usage, "cannot read the token file %s: %s", flags->token_file,
+                                strerror(errno));
+        return false;
+    }
+    char text[BASE_TOKEN_MAX_BYTES + 3]; /* with a line break of two bytes, and one byte too much */
+    size_t length = fread(text, 1, sizeof text, file);
+    (void)fclose(file);
+    struct base_text token = base_text_trim((struct base_text){text, length}, "\r\n");
+    if (token.length == 0 || token.length > BASE_TOKEN_MAX_BYTES ||
+        !base_text_is_printable_ascii(token)) {
+        (void)app_options_wrong(usage,
+                                "the token file %s holds no token: one line of up to %d bytes",
+                                flags->token_file, BASE_TOKEN_MAX_BYTES);
+        return false;
+    }
+    (void)snprintf(flags->authorization, sizeof flags->authorization, "Bearer %.*s",
+                   BASE_TEXT_ARGS(token));
+    return true;
+}
+
+/* Takes the token, if there is one. False: printed what is wrong. */
+static bool take_token(const struct app_verb_usage *usage, struct app_server_flags *flags)
+{
+    if (flags->token_file == NULL) {
+        flags->token_file = getenv("ZANDAKA_TOKEN_FILE");
+    }
+    if (flags->token_file == NULL || flags->token_file[0] == '\0') {
+        return true;
+    }
+    if (!flags->tls && !net_is_loopback(base_text_of(flags->server))) {
+        (void)app_options_wrong(usage,
+                                "a token goes to %s only with --tls: whoever reads it on its "
+                                "way could use it",
+                                flags->server);
+        return false;
+    }
+    return read_token(usage, flags);
+}
+
 bool app_options_server(const struct app_verb_usage *usage, struct app_server_flags *flags)
 {
     if (flags->server == NULL) {
@@ -186,12 +232,17 @@ bool app_options_server(const struct app_verb_usage *usage, struct app_server_fl
         (void)app_options_wrong(usage, "--certificate and --key need one another");
         return false;
     }
-    flags->destination =
-        (struct net_destination){.address = base_text_of(flags->server),
-                                 .timeout_ms = timeout_ms,
-                                 .tls = flags->tls,
-                                 .files = {.certificate = base_text_of(flags->certificate),
-                                           .key = base_text_of(flags->key),
-                                           .authority = base_text_of(flags->ca)}};
+    if (!take_token(usage, flags)) {
+        return false;
+    }
+    flags->destination = (struct app_destination){
+        .network = {.address = base_text_of(flags->server),
+                    .timeout_ms = timeout_ms,
+                    .tls = flags->tls,
+                    .files = {.certificate = base_text_of(flags->certificate),
+                              .key = base_text_of(flags->key),
+                              .authority = base_text_of(flags->ca)}},
+        .authorization = base_text_of(flags->authorization),
+    };
     return true;
 }

@@ -51,7 +51,9 @@ struct app_server_flags {
     const char *ca;
     const char *certificate;
     const char *key;
-    struct net_destination destination; /* what they say together */
+    const char *token_file; /* --token-file over ZANDAKA_TOKEN_FILE over none */
+    char authorization[sizeof "Bearer " + BASE_TOKEN_MAX_BYTES];
+    struct app_destination destination; /* what they say together; points into this */
 };
 
 #define APP_SERVER_FLAGS(server_flags)                                                             \
@@ -63,8 +65,10 @@ struct app_server_flags {
          "believe the authorities in this file, not the system's (PEM)"},                          \
         {"certificate", "FILE", &(server_flags).certificate, NULL,                                 \
          "show this certificate to the server (PEM)"},                                             \
+        {"key", "FILE", &(server_flags).key, NULL, "the certificate's private key (PEM)"},         \
     {                                                                                              \
-        "key", "FILE", &(server_flags).key, NULL, "the certificate's private key (PEM)"            \
+        "token-file", "FILE", &(server_flags).token_file, NULL,                                    \
+            "send the token in this file (or ZANDAKA_TOKEN_FILE)"                                  \
     }
 
 /* Fills in what was not given. False: printed what is wrong. */

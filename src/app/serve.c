@@ -15,6 +15,7 @@
 struct server {
     struct store *store;
     struct service *service;
+    struct access *access; /* NULL: nobody is asked who calls */
     struct api *api;
     struct net_server *net;
     struct app_metrics metrics;
@@ -40,19 +41,45 @@ static sigset_t block_signals(void)
     return signals;
 }
 
+static void reload_tls(struct server *server, struct base_arena *arena)
+{
+    struct base_text message;
+    if (net_server_reload_tls(server->net, arena, &message)) {
+        base_log(BASE_LOG_INFO, "SIGHUP: new connections get the certificate as it is now");
+    } else {
+        base_log(BASE_LOG_ERROR, "SIGHUP: %.*s; the certificate that was read before stays in use",
+                 BASE_TEXT_ARGS(message));
+    }
+}
+
+static void reload_callers(struct server *server, const struct app_config *config,
+                           struct base_arena *arena)
+{
+    struct app_callers callers;
+    struct base_text message;
+    if (app_callers_load(arena, config->callers_file.bytes, &config->kinds, &callers, &message)) {
+        access_replace(server->access, callers.n_callers, callers.callers);
+        base_log(BASE_LOG_INFO, "SIGHUP: %zu caller%s may call from now on", callers.n_callers,
+                 callers.n_callers == 1 ? "" : "s");
+    } else {
+        base_log(BASE_LOG_ERROR, "SIGHUP: %.*s; the callers that were read before stay",
+                 BASE_TEXT_ARGS(message));
+    }
+}
+
 /* Reads again what may change while the server runs. What is broken is told, and the old stays: a
  * slip in a file must not end the service. */
 static void reload(struct server *server, const struct app_config *config)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
-    struct base_text message;
-    if (config->tls.certificate.length == 0) {
+    if (config->tls.certificate.length > 0) {
+        reload_tls(server, &arena);
+    }
+    if (server->access != NULL) {
+        reload_callers(server, config, &arena);
+    }
+    if (config->tls.certificate.length == 0 && server->access == NULL) {
         base_log(BASE_LOG_INFO, "SIGHUP: no files to read again");
-    } else if (net_server_reload_tls(server->net, &arena, &message)) {
-        base_log(BASE_LOG_INFO, "SIGHUP: new connections get the certificate as it is now");
-    } else {
-        base_log(BASE_LOG_ERROR, "SIGHUP: %.*s; the certificate that was read before stays in use",
-                 BASE_TEXT_ARGS(message));
     }
     base_arena_release(&arena);
 }
@@ -106,10 +133,18 @@ static bool write_address_file(struct base_text path, struct base_text address,
 static void greet(struct base_text address, const struct app_config *config)
 {
     struct base_text store_url = config->store_url;
-    if (config->tls.certificate.length > 0) {
-        (void)printf("zandaka " ZANDAKA_VERSION " serves %.*s on %.*s, with TLS%s\n",
-                     BASE_TEXT_ARGS(store_url), BASE_TEXT_ARGS(address),
-                     config->tls.peer_required ? " and callers' certificates" : "");
+    if (config->tls.certificate.length > 0 || config->callers.n_callers > 0) {
+        (void)printf("zandaka " ZANDAKA_VERSION " serves %.*s on %.*s", BASE_TEXT_ARGS(store_url),
+                     BASE_TEXT_ARGS(address));
+        if (config->tls.certificate.length > 0) {
+            (void)printf(", with TLS%s",
+                         config->tls.peer_required ? " and callers' certificates" : "");
+        }
+        if (config->callers.n_callers > 0) {
+            (void)printf(", to %zu caller%s", config->callers.n_callers,
+                         config->callers.n_callers == 1 ? "" : "s");
+        }
+        (void)printf("\n");
         (void)fflush(stdout);
         return;
     }
@@ -133,18 +168,24 @@ static void open_engine(struct server *server, const struct app_config *config)
                                               .n_readers = BASE_READERS,
                                               .seed = random_seed()};
     server->service = service_open(&service_options);
+    if (config->callers_file.length > 0) {
+        server->access = access_open(config->callers.n_callers, config->callers.callers);
+    }
     struct api_options api_options = {.service = server->service,
                                       .store = server->store,
                                       .kinds = &config->kinds,
                                       .clock = &base_clock_system,
+                                      .access = server->access,
                                       .write_metrics = app_metrics_write,
                                       .metrics_context = &server->metrics};
     server->metrics.service = server->service;
     server->metrics.store = server->store;
+    server->metrics.access = server->access;
     server->metrics.start_time_us = base_now_real_us(&base_clock_system);
     atomic_init(&server->metrics.net, NULL);
     server->api = api_open(&api_options);
     server->sessions.api = server->api;
+    server->sessions.callers_are_known = server->access != NULL;
     atomic_init(&server->sessions.next_connection, 1);
 }
 
@@ -181,6 +222,9 @@ static void close_all(struct server *server)
         net_server_close(server->net);
     }
     api_close(server->api);
+    if (server->access != NULL) {
+        access_close(server->access);
+    }
     store_close(server->store);
 }
 

@@ -97,6 +97,8 @@
 #define BASE_CALLERS_MAX 256
 /* Tokens of one: the one in use, and the one that it is being replaced by. */
 #define BASE_CALLER_TOKENS_MAX 2
+/* Bytes of a token that a client sends: ours have 51, and another's fits a header with all else. */
+#define BASE_TOKEN_MAX_BYTES 1024
 /* Elements of one list of a caller: names of its certificates, methods, kinds, prefixes. A line of
  * the file has no room for more. */
 #define BASE_CALLER_LIST_MAX 64

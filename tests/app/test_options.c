@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -143,13 +144,13 @@ static void the_server_is_the_flag_then_the_environment_then_the_default(void **
     struct app_server_flags flags = {0};
     assert_true(app_options_server(&usage, &flags));
     assert_string_equal(flags.server, "127.0.0.1:8630");
-    assert_true(flags.destination.timeout_ms == 10000);
+    assert_true(flags.destination.network.timeout_ms == 10000);
 
     assert_int_equal(setenv("ZANDAKA_SERVER", "[::1]:2", 1), 0);
     flags = (struct app_server_flags){.timeout = "0.2"};
     assert_true(app_options_server(&usage, &flags));
     assert_string_equal(flags.server, "[::1]:2");
-    assert_true(flags.destination.timeout_ms == 200);
+    assert_true(flags.destination.network.timeout_ms == 200);
 
     flags = (struct app_server_flags){.server = "localhost:3"};
     assert_true(app_options_server(&usage, &flags));
@@ -160,6 +161,67 @@ static void the_server_is_the_flag_then_the_environment_then_the_default(void **
     flags = (struct app_server_flags){.timeout = "soon"};
     assert_false(app_options_server(&usage, &flags));
     assert_int_equal(unsetenv("ZANDAKA_SERVER"), 0);
+}
+
+static void write_file(const char *path, const char *bytes, size_t length)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_token_is_one_line_of_a_file_and_stays_off_the_open_network(void **state)
+{
+    (void)state;
+    const struct app_verb_usage usage = {"balance", "", "", 0, NULL};
+    char path[] = "/tmp/zandaka-token-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    char longest[BASE_TOKEN_MAX_BYTES + 2];
+    memset(longest, 'a', sizeof longest);
+    longest[BASE_TOKEN_MAX_BYTES] = '\n';
+    const struct {
+        const char *bytes;
+        size_t length;
+        const char *authorization; /* NULL: it is none */
+    } rows[] = {
+        {"zandaka_x", 9, "Bearer zandaka_x"},
+        {"zandaka_x\n", 10, "Bearer zandaka_x"},
+        {"zandaka_x\r\n", 11, "Bearer zandaka_x"},
+        {"", 0, NULL},
+        {"\n", 1, NULL},
+        {"a b\n", 4, NULL},
+        {"a\nb\n", 4, NULL},
+        {"a\0b", 3, NULL},
+        {longest, BASE_TOKEN_MAX_BYTES + 2, NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        write_file(path, rows[i].bytes, rows[i].length);
+        struct app_server_flags flags = {.token_file = path};
+        assert_int_equal(app_options_server(&usage, &flags), rows[i].authorization != NULL);
+        if (rows[i].authorization != NULL) {
+            assert_true(base_text_equal(flags.destination.authorization,
+                                        base_text_of(rows[i].authorization)));
+        }
+    }
+    write_file(path, longest, BASE_TOKEN_MAX_BYTES + 1);
+    assert_int_equal(setenv("ZANDAKA_TOKEN_FILE", path, 1), 0);
+    struct app_server_flags flags = {0};
+    assert_true(app_options_server(&usage, &flags));
+    assert_int_equal(flags.destination.authorization.length, 7 + BASE_TOKEN_MAX_BYTES);
+    /* In the clear it goes to this machine only. */
+    flags = (struct app_server_flags){.server = "192.0.2.1:8630"};
+    assert_false(app_options_server(&usage, &flags));
+    flags = (struct app_server_flags){.server = "192.0.2.1:8630", .tls = true};
+    assert_true(app_options_server(&usage, &flags));
+    assert_int_equal(unlink(path), 0);
+    flags = (struct app_server_flags){0};
+    assert_false(app_options_server(&usage, &flags));
+    assert_int_equal(unsetenv("ZANDAKA_TOKEN_FILE"), 0);
+    flags = (struct app_server_flags){0};
+    assert_true(app_options_server(&usage, &flags));
 }
 
 static void the_exit_status_follows_from_what_to_do_next(void **state)
@@ -192,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_timeout_is_seconds_with_up_to_three_decimals),
         cmocka_unit_test(an_amount_is_a_kind_and_plain_digits),
         cmocka_unit_test(the_server_is_the_flag_then_the_environment_then_the_default),
+        cmocka_unit_test(a_token_is_one_line_of_a_file_and_stays_off_the_open_network),
         cmocka_unit_test(the_exit_status_follows_from_what_to_do_next),
     };
     return cmocka_run_group_tests_name("app options", tests, NULL, NULL);
