@@ -15,7 +15,7 @@
 struct app_metrics {
     struct service *service;
     const struct store *store;
-    const struct access *access; /* NULL: nobody is asked who calls */
+    const struct access *access;      /* NULL: nobody is asked who calls */
     _Atomic(struct net_server *) net; /* NULL until it has been opened: its loops run before */
     int64_t start_time_us;
 };
