@@ -22,10 +22,11 @@ MAY_KNOW = {
     "app": ALL,
 }
 # The backends' headers are public to app, which alone names a backend.
-BACKENDS = {"store/memory/memory.h", "store/rocksdb/rocksdb.h"}
+BACKENDS = {"store/memory/memory.h", "store/rocksdb/rocksdb.h", "store/postgres/postgres.h"}
 THIRD_PARTY = {
     r"nghttp2/": {"wire"},
     r"rocksdb/": {"store/rocksdb"},
+    r"libpq": {"store/postgres"},
     r"protobuf-c/|.*\.pb-c\.h": {"record", "api"},
     r"jansson\.h": {"api"},
     r"nettle/|xxhash\.h": {"base"},

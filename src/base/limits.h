@@ -258,6 +258,30 @@
  * again, and the log. RocksDB aborts inside a write when the disk is full. */
 #define BASE_FREE_SPACE_RESERVE_BYTES (UINT64_C(1) << 30)
 
+/* --- a database --- */
+
+/* Milliseconds for connecting and for asking the database of its state: a server that is there
+ * answers at once, and one that is not must not keep a batch. */
+#define BASE_DATABASE_CONNECT_TIMEOUT_MS 2000
+/* Milliseconds for all answers of one round trip. Beyond it the connection is given up: a batch is
+ * retried for BASE_RETRY_TIMEOUT_MS, and its callers must hear of it then. */
+#define BASE_DATABASE_ANSWER_TIMEOUT_MS 8000
+/* Milliseconds that a session waits for another's lock: a batch takes far less, so that one who
+ * holds a lock for longer has stopped. Half the time for an answer, so that the wait is told. */
+#define BASE_DATABASE_LOCK_TIMEOUT_MS 4000
+/* Milliseconds that a session may keep its locks between the two round trips of a batch, which are
+ * microseconds apart: the end of a server that was stopped there. */
+#define BASE_DATABASE_IDLE_TIMEOUT_MS 3000
+/* Milliseconds between attempts to connect. */
+#define BASE_DATABASE_RECONNECT_WAIT_MS 100
+/* How often the database is asked how it is, in milliseconds. */
+#define BASE_DATABASE_LOOK_AFTER_MS 1000
+/* Connections of a server that read: the reading threads', one that looks after the database, and
+ * some for an operator's questions. */
+#define BASE_DATABASE_READERS_MAX (BASE_READERS + 2)
+/* Rows that a walk over a table fetches at once: records are small, and 8 MiB of the largest. */
+#define BASE_DATABASE_WALK_ROWS 1000
+
 /* --- the command line --- */
 
 /* What --timeout may be: a day. */
@@ -309,6 +333,10 @@ static_assert(BASE_RETRY_WAIT_FIRST_MS <= BASE_RETRY_WAIT_LAST_MS &&
                   BASE_UNAVAILABLE_TIMEOUT_MS <= BASE_RETRY_TIMEOUT_MS,
               "a batch must be tried several times");
 static_assert(BASE_RETRY_TIMEOUT_MS < BASE_DRAIN_TIMEOUT_MS, "a drain must see a batch's end");
+static_assert(BASE_DATABASE_IDLE_TIMEOUT_MS < BASE_DATABASE_LOCK_TIMEOUT_MS &&
+                  BASE_DATABASE_LOCK_TIMEOUT_MS < BASE_DATABASE_ANSWER_TIMEOUT_MS &&
+                  BASE_DATABASE_ANSWER_TIMEOUT_MS < BASE_RETRY_TIMEOUT_MS,
+              "who waits must outlast whom it waits for");
 static_assert(BASE_DRAIN_NOTICE_MS < BASE_DRAIN_TIMEOUT_MS, "a notice is part of a drain");
 static_assert(BASE_TICK_MS < BASE_LINGER_TIMEOUT_MS && BASE_TICK_MS < BASE_REQUEST_TIMEOUT_MS,
               "time-outs must be looked at in time");

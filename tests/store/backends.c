@@ -1,7 +1,9 @@
 #include "backends.h"
 
+#include "cluster.h"
 #include "place.h"
 #include "store/memory/memory.h"
+#include "store/postgres/postgres.h"
 #include "store/rocksdb/rocksdb.h"
 
 static struct store *memory_open(const struct ledger_kinds *kinds, void **ret_place)
@@ -63,6 +65,51 @@ static void rocksdb_destroy(struct store *store, void *place)
     place_close(place);
 }
 
+/* --- postgres: a place is a database --- */
+
+static struct store *postgres_open_at(const struct database *database,
+                                      const struct ledger_kinds *kinds)
+{
+    struct store_postgres_options options = {.url = database->url, .kinds = kinds};
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text message = BASE_TEXT("");
+    struct store *store = store_postgres_open(&options, &arena, &message);
+    if (store == NULL) {
+        base_stop("%.*s", BASE_TEXT_ARGS(message));
+    }
+    base_arena_release(&arena);
+    return store;
+}
+
+static struct store *postgres_open_new(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct database *database = database_open(true);
+    *ret_place = database;
+    return postgres_open_at(database, kinds);
+}
+
+static struct store *postgres_reopen(struct store *store, void *place,
+                                     const struct ledger_kinds *kinds)
+{
+    store_close(store);
+    return postgres_open_at(place, kinds);
+}
+
+static struct store *postgres_crash(struct store *store, void *place,
+                                    const struct ledger_kinds *kinds)
+{
+    cluster_command("kill");
+    cluster_command("start");
+    store_close(store);
+    return postgres_open_at(place, kinds);
+}
+
+static void postgres_destroy(struct store *store, void *place)
+{
+    store_close(store);
+    database_close(place);
+}
+
 const struct backend backends[] = {
     {.name = "memory", .open = memory_open, .destroy = memory_destroy},
     {.name = "rocksdb",
@@ -70,5 +117,11 @@ const struct backend backends[] = {
      .reopen = rocksdb_reopen,
      .crash = rocksdb_crash,
      .destroy = rocksdb_destroy},
+    {.name = "postgres",
+     .is_present = cluster_is_present,
+     .open = postgres_open_new,
+     .reopen = postgres_reopen,
+     .crash = postgres_crash,
+     .destroy = postgres_destroy},
 };
 const size_t n_backends = sizeof backends / sizeof backends[0];

@@ -14,6 +14,8 @@
  */
 struct backend {
     const char *name;
+    /* Whether it can be tested on this machine. NULL function: anywhere. */
+    bool (*is_present)(void);
     /* A new, empty store at a new place. `kinds` outlives both. */
     struct store *(*open)(const struct ledger_kinds *kinds, void **ret_place);
     /* Closes `store` in good order and opens its place again. `kinds` may have grown since, or be

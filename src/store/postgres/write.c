@@ -1,0 +1,404 @@
+/*
+ * A batch, in two round trips. What makes them right is the order of the statements, which
+ * statements.c explains; here is what their results mean.
+ */
+#include "store/postgres/database.h"
+
+#include <stdlib.h>
+
+/* --- the session --- */
+
+/* Undoes what was not committed. Should that fail, the end of the connection undoes it. */
+static void session_rollback(struct postgres_session *session)
+{
+    session->loaded = NULL;
+    if (!session->in_transaction) {
+        return;
+    }
+    session->in_transaction = false;
+    struct postgres_exchange exchange;
+    postgres_exchange_open(&exchange, &session->connection);
+    postgres_exchange_add(&exchange, POSTGRES_ROLLBACK, NULL);
+    if (postgres_exchange_end(&exchange) != POSTGRES_DONE) {
+        postgres_disconnect(&session->connection);
+    }
+    postgres_exchange_close(&exchange);
+}
+
+void postgres_session_close(struct postgres_session *session)
+{
+    postgres_disconnect(&session->connection);
+    for (size_t i = 0; i < POSTGRES_PARAMETERS_MAX; i++) {
+        postgres_array_release(&session->arrays[i]);
+    }
+}
+
+static int compare_accounts(const void *a, const void *b)
+{
+    const struct ledger_account *const *left = a;
+    const struct ledger_account *const *right = b;
+    return base_text_compare((*left)->account_id, (*right)->account_id);
+}
+
+static int compare_transactions(const void *a, const void *b)
+{
+    const struct ledger_transaction *const *left = a;
+    const struct ledger_transaction *const *right = b;
+    return base_text_compare((*left)->transaction_id, (*right)->transaction_id);
+}
+
+/* The batch's accounts in the order of their ids: the order in which all servers lock. */
+static struct ledger_account **sorted_accounts(const struct ledger_facts *facts)
+{
+    struct ledger_account **sorted =
+        base_arena_take(facts->arena, facts->n_accounts * sizeof(struct ledger_account *));
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        sorted[i] = facts->accounts[i];
+    }
+    if (facts->n_accounts > 0) {
+        qsort(sorted, facts->n_accounts, sizeof *sorted, compare_accounts);
+    }
+    return sorted;
+}
+
+/* --- load --- */
+
+static void add_loading(struct postgres_session *session, const struct ledger_facts *facts,
+                        struct postgres_exchange *exchange)
+{
+    struct postgres_array *ids = &session->arrays[0];
+    postgres_exchange_add(exchange, POSTGRES_BEGIN, NULL);
+    if (facts->n_accounts > 0) {
+        struct ledger_account **sorted = sorted_accounts(facts);
+        postgres_array_begin(ids, POSTGRES_TEXT);
+        for (size_t i = 0; i < facts->n_accounts; i++) {
+            postgres_array_add_text(ids, sorted[i]->account_id);
+        }
+        struct base_bytes account_ids = postgres_array_end(ids);
+        postgres_exchange_add(exchange, POSTGRES_ADD_ACCOUNTS, &account_ids);
+        postgres_exchange_add(exchange, POSTGRES_LOCK_ACCOUNTS, &account_ids);
+        postgres_exchange_add(exchange, POSTGRES_LOAD_BALANCES, &account_ids);
+    }
+    if (facts->n_transactions > 0) {
+        postgres_array_begin(ids, POSTGRES_TEXT);
+        for (size_t i = 0; i < facts->n_transactions; i++) {
+            postgres_array_add_text(ids, facts->transactions[i]->transaction_id);
+        }
+        struct base_bytes transaction_ids = postgres_array_end(ids);
+        postgres_exchange_add(exchange, POSTGRES_LOAD_TRANSACTIONS, &transaction_ids);
+    }
+}
+
+/* Every account was named and then locked, so each has its row. */
+static bool take_accounts(const PGresult *result, const struct ledger_facts *facts)
+{
+    int n_rows = PQntuples(result);
+    for (int i = 0; i < n_rows; i++) {
+        struct postgres_row row = {.result = result, .row = i};
+        struct ledger_account *account = ledger_facts_account(facts, postgres_row_id(&row, 0));
+        if (account == NULL) {
+            return false;
+        }
+        postgres_read_account_row(&row, 1, account);
+        if (row.failed) {
+            return false;
+        }
+    }
+    return (size_t)n_rows == facts->n_accounts;
+}
+
+/* A balance of a kind that only another server has is none of this batch's business. */
+static bool take_balances(const struct store_postgres *store, const PGresult *result,
+                          const struct ledger_facts *facts)
+{
+    int n_rows = PQntuples(result);
+    for (int i = 0; i < n_rows; i++) {
+        struct postgres_row row = {.result = result, .row = i};
+        struct ledger_account *account = ledger_facts_account(facts, postgres_row_id(&row, 0));
+        if (account == NULL) {
+            return false;
+        }
+        (void)postgres_read_balance(store, &row, 1, account);
+        if (row.failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_transactions(const PGresult *result, const struct ledger_facts *facts)
+{
+    for (size_t i = 0; i < facts->n_transactions; i++) {
+        facts->transactions[i]->presence = LEDGER_ABSENT;
+        facts->transactions[i]->record = (struct base_bytes){NULL, 0};
+    }
+    int n_rows = PQntuples(result);
+    for (int i = 0; i < n_rows; i++) {
+        struct postgres_row row = {.result = result, .row = i};
+        struct ledger_transaction *fact = ledger_facts_transaction(facts, postgres_row_id(&row, 0));
+        if (fact == NULL || row.failed) {
+            return false;
+        }
+        fact->presence = LEDGER_RECORDED;
+        fact->record = base_arena_bytes(facts->arena, postgres_row_bytes(&row, 1));
+    }
+    return true;
+}
+
+static bool take_facts(const struct store_postgres *store, const struct postgres_exchange *exchange,
+                       const struct ledger_facts *facts)
+{
+    size_t at = 1;
+    bool sound = true;
+    if (facts->n_accounts > 0) {
+        sound = take_accounts(exchange->results[at + 1], facts) &&
+                take_balances(store, exchange->results[at + 2], facts);
+        at += 3;
+    }
+    return sound && (facts->n_transactions == 0 || take_transactions(exchange->results[at], facts));
+}
+
+enum store_fault postgres_load(struct store *base, struct ledger_facts *facts)
+{
+    struct store_postgres *store = (struct store_postgres *)base;
+    struct postgres_session *session = &store->session;
+    session_rollback(session);
+    if (session->connection.link == NULL &&
+        !postgres_store_connect(store, &session->connection, true)) {
+        return STORE_UNAVAILABLE;
+    }
+    struct postgres_exchange exchange;
+    postgres_exchange_open(&exchange, &session->connection);
+    add_loading(session, facts, &exchange);
+    enum postgres_end end = postgres_exchange_end(&exchange);
+    session->in_transaction = session->connection.link != NULL;
+    enum store_fault fault = STORE_OK;
+    if (end != POSTGRES_DONE) {
+        fault = postgres_store_note_failure(store, end, &exchange);
+    } else if (!take_facts(store, &exchange, facts)) {
+        fault = STORE_CORRUPT;
+    }
+    postgres_exchange_close(&exchange);
+    if (fault == STORE_OK) {
+        postgres_store_note(store, POSTGRES_SERVING, "");
+        session->loaded = facts;
+    } else {
+        session_rollback(session);
+    }
+    return fault;
+}
+
+/* --- commit --- */
+
+/* The mark of a commit: which process, and its how manieth. No two commits have the same. */
+static struct base_bytes next_mark(const struct store_postgres *store,
+                                   struct postgres_session *session, struct base_arena *arena)
+{
+    struct base_writer writer = {NULL, 0, 0};
+    base_write_u64_be(&writer, store->instance);
+    base_write_u64_be(&writer, ++session->n_commits);
+    struct base_bytes mark = base_arena_bytes(arena, base_writer_bytes(&writer));
+    base_writer_release(&writer);
+    return mark;
+}
+
+/* New transactions go in sorted by id, so that two servers that insert the same ids wait for one
+ * another in one direction; their places keep the order of the decisions. */
+static void add_transactions(const struct store_postgres *store, struct postgres_session *session,
+                             const struct ledger_facts *facts, struct postgres_exchange *exchange)
+{
+    struct postgres_array *arrays = session->arrays;
+    struct ledger_transaction **sorted =
+        base_arena_take(facts->arena, facts->n_new * sizeof(struct ledger_transaction *));
+    for (size_t i = 0; i < facts->n_new; i++) {
+        sorted[i] = facts->new_transactions[i];
+    }
+    qsort(sorted, facts->n_new, sizeof *sorted, compare_transactions);
+    int16_t *places = base_arena_take(facts->arena, facts->n_new * sizeof *places);
+    for (size_t i = 0; i < facts->n_new; i++) {
+        struct ledger_transaction **found =
+            bsearch(&facts->new_transactions[i], sorted, facts->n_new, sizeof *sorted,
+                    compare_transactions);
+        places[found - sorted] = (int16_t)i;
+    }
+    postgres_array_begin(&arrays[0], POSTGRES_TEXT);
+    postgres_array_begin(&arrays[1], POSTGRES_INT2);
+    postgres_array_begin(&arrays[2], POSTGRES_BYTEA);
+    postgres_array_begin(&arrays[3], POSTGRES_TEXT);
+    for (size_t i = 0; i < facts->n_new; i++) {
+        postgres_array_add_text(&arrays[0], sorted[i]->transaction_id);
+        postgres_array_add_int16(&arrays[1], places[i]);
+        postgres_array_add_bytes(&arrays[2], sorted[i]->record);
+        postgres_array_add_text(&arrays[3], sorted[i]->caller);
+    }
+    struct base_bytes parameters[6];
+    for (size_t i = 0; i < 4; i++) {
+        parameters[i] = postgres_array_end(&arrays[i]);
+    }
+    parameters[4] = postgres_int64(facts->arena, store->position_base);
+    parameters[5] = next_mark(store, session, facts->arena);
+    postgres_exchange_add(exchange, POSTGRES_INSERT_TRANSACTIONS, parameters);
+}
+
+static void add_entries(const struct store_postgres *store, struct postgres_session *session,
+                        const struct ledger_facts *facts, struct postgres_exchange *exchange)
+{
+    static const uint32_t types[] = {
+        POSTGRES_TEXT, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT2, POSTGRES_INT2,
+        POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ};
+    struct postgres_array *arrays = session->arrays;
+    for (size_t i = 0; i < POSTGRES_PARAMETERS_MAX; i++) {
+        postgres_array_begin(&arrays[i], types[i]);
+    }
+    for (size_t i = 0; i < facts->n_entries; i++) {
+        const struct ledger_entry *entry = &facts->entries[i];
+        int stored_number = store->kind_map.stored_numbers[entry->kind_number];
+        postgres_array_add_text(&arrays[0], entry->account_id);
+        postgres_array_add_int64(&arrays[1], entry->sequence);
+        postgres_array_add_text(&arrays[2], entry->transaction_id);
+        postgres_array_add_int16(&arrays[3], (int16_t)entry->operation);
+        postgres_array_add_int16(&arrays[4], (int16_t)stored_number);
+        postgres_array_add_int64(&arrays[5], entry->amount_minor);
+        postgres_array_add_int64(&arrays[6], entry->balance_after_minor);
+        postgres_array_add_int64(&arrays[7], entry->held_amount_minor);
+        postgres_array_add_int64(&arrays[8], entry->held_after_minor);
+        postgres_array_add_time(&arrays[9], entry->create_time_us);
+    }
+    struct base_bytes parameters[POSTGRES_PARAMETERS_MAX];
+    for (size_t i = 0; i < POSTGRES_PARAMETERS_MAX; i++) {
+        parameters[i] = postgres_array_end(&arrays[i]);
+    }
+    postgres_exchange_add(exchange, POSTGRES_INSERT_ENTRIES, parameters);
+}
+
+/* The kinds of each changed account that its new entries are of, as bits by kind number. */
+static uint64_t *changed_kinds(const struct ledger_facts *facts, struct ledger_account **sorted)
+{
+    uint64_t *kinds = base_arena_take_zeroed(facts->arena, facts->n_accounts, sizeof *kinds);
+    for (size_t i = 0; i < facts->n_entries; i++) {
+        const struct ledger_account key = {.account_id = facts->entries[i].account_id};
+        const struct ledger_account *key_pointer = &key;
+        struct ledger_account **found =
+            bsearch(&key_pointer, sorted, facts->n_accounts, sizeof *sorted, compare_accounts);
+        base_assert(found != NULL);
+        kinds[found - sorted] |= UINT64_C(1) << facts->entries[i].kind_number;
+    }
+    return kinds;
+}
+
+static void add_balances(const struct store_postgres *store, struct postgres_session *session,
+                         const struct ledger_facts *facts, struct ledger_account **sorted,
+                         struct postgres_exchange *exchange)
+{
+    struct postgres_array *arrays = session->arrays;
+    const uint64_t *kinds = changed_kinds(facts, sorted);
+    postgres_array_begin(&arrays[0], POSTGRES_TEXT);
+    postgres_array_begin(&arrays[1], POSTGRES_INT2);
+    postgres_array_begin(&arrays[2], POSTGRES_INT8);
+    postgres_array_begin(&arrays[3], POSTGRES_INT8);
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        for (size_t kind = 0; kind < facts->kinds->n_kinds; kind++) {
+            if ((kinds[i] >> kind & 1) == 0) {
+                continue;
+            }
+            const struct ledger_balance *balance = &sorted[i]->balances[kind];
+            postgres_array_add_text(&arrays[0], sorted[i]->account_id);
+            postgres_array_add_int16(&arrays[1], (int16_t)store->kind_map.stored_numbers[kind]);
+            postgres_array_add_int64(&arrays[2], balance->available_minor);
+            postgres_array_add_int64(&arrays[3], balance->held_minor);
+        }
+    }
+    struct base_bytes parameters[4];
+    for (size_t i = 0; i < 4; i++) {
+        parameters[i] = postgres_array_end(&arrays[i]);
+    }
+    postgres_exchange_add(exchange, POSTGRES_WRITE_BALANCES, parameters);
+}
+
+static void add_accounts(struct postgres_session *session, const struct ledger_facts *facts,
+                         struct ledger_account **sorted, struct postgres_exchange *exchange)
+{
+    struct postgres_array *arrays = session->arrays;
+    postgres_array_begin(&arrays[0], POSTGRES_TEXT);
+    postgres_array_begin(&arrays[1], POSTGRES_INT8);
+    postgres_array_begin(&arrays[2], POSTGRES_TIMESTAMPTZ);
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        if (sorted[i]->changed) {
+            postgres_array_add_text(&arrays[0], sorted[i]->account_id);
+            postgres_array_add_int64(&arrays[1], sorted[i]->version);
+            postgres_array_add_time(&arrays[2], sorted[i]->last_time_us);
+        }
+    }
+    struct base_bytes parameters[3];
+    for (size_t i = 0; i < 3; i++) {
+        parameters[i] = postgres_array_end(&arrays[i]);
+    }
+    postgres_exchange_add(exchange, POSTGRES_UPDATE_ACCOUNTS, parameters);
+}
+
+/*
+ * What a commit that did not end well has left behind. A statement before the COMMIT that the
+ * server refused ends it: nothing was written. A COMMIT that it refused while it stays connected
+ * wrote nothing either, but for the one error that says so. Whatever else it was, nobody knows.
+ */
+static enum store_fault commit_fault(struct store_postgres *store, enum postgres_end end,
+                                     const struct postgres_exchange *exchange)
+{
+    bool reached_commit = exchange->n_results + 1 >= exchange->n_sent;
+    bool alive = exchange->connection->link != NULL;
+    enum store_fault fault = postgres_store_note_failure(store, end, exchange);
+    if (end == POSTGRES_LOST) {
+        return STORE_UNKNOWN;
+    }
+    if (reached_commit && (!alive || postgres_sqlstate_is(exchange, "08") ||
+                           postgres_sqlstate_is(exchange, "40003"))) {
+        return STORE_UNKNOWN;
+    }
+    /* Another server has recorded one of the ids. */
+    if (postgres_sqlstate_is(exchange, "23505")) {
+        return STORE_CONFLICT;
+    }
+    return fault == STORE_CORRUPT ? STORE_UNAVAILABLE : fault;
+}
+
+enum store_fault postgres_commit(struct store *base, const struct ledger_facts *facts)
+{
+    struct store_postgres *store = (struct store_postgres *)base;
+    struct postgres_session *session = &store->session;
+    if (session->loaded != facts) {
+        return STORE_CONFLICT;
+    }
+    session->connection.warned = false;
+    struct postgres_exchange exchange;
+    postgres_exchange_open(&exchange, &session->connection);
+    if (facts->n_new > 0) {
+        add_transactions(store, session, facts, &exchange);
+    }
+    if (facts->n_entries > 0) {
+        struct ledger_account **sorted = sorted_accounts(facts);
+        add_entries(store, session, facts, &exchange);
+        add_balances(store, session, facts, sorted, &exchange);
+        add_accounts(session, facts, sorted, &exchange);
+    }
+    postgres_exchange_add(&exchange, POSTGRES_COMMIT, NULL);
+    enum postgres_end end = postgres_exchange_end(&exchange);
+    enum store_fault fault = STORE_OK;
+    if (end != POSTGRES_DONE) {
+        fault = commit_fault(store, end, &exchange);
+    } else if (session->connection.warned) {
+        /* It is done, but not replicated as it was asked to be. */
+        fault = STORE_UNKNOWN;
+    }
+    session->in_transaction = end != POSTGRES_DONE && session->connection.link != NULL;
+    postgres_exchange_close(&exchange);
+    session_rollback(session);
+    return fault;
+}
+
+void postgres_abandon(struct store *base, const struct ledger_facts *facts)
+{
+    struct postgres_session *session = &((struct store_postgres *)base)->session;
+    if (session->loaded == facts) {
+        session_rollback(session);
+    }
+}
