@@ -22,6 +22,7 @@
  *   token.c        the verb token
  *   import*.c      a CSV file becomes transactions
  *   verify*.c      the proof over a whole store
+ *   schema.c       the verb schema: the tables of a database
  *   bench*.c       a load beside the machine's own limits
  */
 #ifndef ZANDAKA_APP_H
@@ -82,6 +83,9 @@ enum app_exit app_serve(const struct app_config *config);
 bool app_store_check_url(struct base_text url, struct base_arena *arena,
                          struct base_text *ret_message) BASE_MUST_USE;
 
+/* A store's URL as it may be shown and logged: without a password, in the arena. */
+struct base_text app_store_shown_url(struct base_text url, struct base_arena *arena);
+
 /* Opens the store of a URL. `kinds` NULL: only to read, whatever kinds it has served. NULL:
  * *ret_message says why, in the arena; *ret_exit is the status to end with. */
 struct store *app_store_open(struct base_text url, const struct ledger_kinds *kinds,
@@ -126,6 +130,7 @@ int app_verb_history(int argc, char **argv);
 int app_verb_transaction(int argc, char **argv);
 int app_verb_import(int argc, char **argv);
 int app_verb_verify(int argc, char **argv);
+int app_verb_schema(int argc, char **argv);
 int app_verb_bench(int argc, char **argv);
 int app_verb_token(int argc, char **argv);
 int app_verb_version(int argc, char **argv);

@@ -130,9 +130,10 @@ static bool write_address_file(struct base_text path, struct base_text address,
     return true;
 }
 
-static void greet(struct base_text address, const struct app_config *config)
+static void greet(struct base_text address, const struct app_config *config,
+                  struct base_arena *arena)
 {
-    struct base_text store_url = config->store_url;
+    struct base_text store_url = app_store_shown_url(config->store_url, arena);
     if (config->tls.certificate.length > 0 || config->callers.n_callers > 0) {
         (void)printf("zandaka " ZANDAKA_VERSION " serves %.*s on %.*s", BASE_TEXT_ARGS(store_url),
                      BASE_TEXT_ARGS(address));
@@ -252,7 +253,7 @@ enum app_exit app_serve(const struct app_config *config)
     if (server.net != NULL) {
         atomic_store(&server.metrics.net, server.net);
         struct base_text address = net_server_address(server.net);
-        greet(address, config);
+        greet(address, config, &arena);
         if (config->address_file.length == 0 ||
             write_address_file(config->address_file, address, &arena)) {
             wait_for_signal(&signals, &server, config);

@@ -11,7 +11,7 @@ int app_verb_serve(int argc, char **argv)
         {"listen", "HOST:PORT", &given.listen, NULL,
          "where to listen (or ZANDAKA_LISTEN; default " APP_DEFAULT_LISTEN "); port 0: a free one"},
         {"store", "URL", &given.store_url, NULL,
-         "rocksdb:DIR or memory: (or ZANDAKA_STORE; default " APP_DEFAULT_STORE ")"},
+         "rocksdb:DIR, memory: or postgres://… (or ZANDAKA_STORE; default " APP_DEFAULT_STORE ")"},
         {"address-file", "FILE", &given.address_file, NULL,
          "is written with the HOST:PORT in use once the server is ready"},
         {"check-config", NULL, NULL, &check_config, "check the configuration and do nothing else"},
@@ -31,9 +31,10 @@ int app_verb_serve(int argc, char **argv)
         (void)fprintf(stderr, "zandaka serve: %.*s\n", BASE_TEXT_ARGS(message));
         status = APP_EXIT_USAGE;
     } else if (check_config) {
+        struct base_text store_url = app_store_shown_url(config->store_url, &arena);
         (void)printf("the configuration is sound: %zu kind%s, %.*s on %.*s\n",
                      config->kinds.n_kinds, config->kinds.n_kinds == 1 ? "" : "s",
-                     BASE_TEXT_ARGS(config->store_url), BASE_TEXT_ARGS(config->listen));
+                     BASE_TEXT_ARGS(store_url), BASE_TEXT_ARGS(config->listen));
         status = APP_EXIT_DONE;
     } else {
         status = (int)app_serve(config);

@@ -74,7 +74,8 @@ struct store_postgres {
     struct postgres_session session;
     struct postgres_snapshot *snapshot; /* opened only to read: of all walks; NULL: none so far */
 
-    pthread_mutex_t lock; /* over what follows */
+    pthread_mutex_t lock;            /* over what follows */
+    struct postgres_snapshot *spare; /* without a transaction, for the next walk; NULL: none */
     enum postgres_state state;
     char message[POSTGRES_MESSAGE_BYTES]; /* the database's words when it could not be reached */
     int64_t next_try_mono_ns;             /* no connection is attempted before */

@@ -320,6 +320,7 @@ static void postgres_close(struct store *base)
     }
     postgres_session_close(&store->session);
     postgres_snapshot_close(store->snapshot);
+    postgres_snapshot_close(store->spare);
     postgres_readers_close(store);
     (void)pthread_cond_destroy(&store->changed);
     (void)pthread_mutex_destroy(&store->lock);
@@ -429,7 +430,9 @@ struct base_text store_postgres_shown_url(const char *url, struct base_arena *ar
     struct base_text text = base_text_of(url);
     /* A password stands between the user's `:` and the host's `@`, or is a parameter. */
     size_t authority = find(text, 0, "://") + 3;
-    size_t authority_end = find(text, authority, "/");
+    size_t slash = find(text, authority, "/");
+    size_t question = find(text, authority, "?");
+    size_t authority_end = slash < question ? slash : question;
     size_t at = find(text, authority, "@");
     size_t colon = find(text, authority, ":");
     if (at < authority_end && colon < at) {

@@ -30,18 +30,21 @@ struct postgres_cursor {
     bool is_last;            /* no more can be fetched */
 };
 
-/* Runs one statement in the snapshot. */
+/* Runs statements in the snapshot; the last one's result is the caller's to clear. */
 static enum store_fault run(struct store_postgres *store, struct postgres_snapshot *snapshot,
-                            const char *text, PGresult **ret_result)
+                            size_t n_texts, const char *const *texts, PGresult **ret_result)
 {
     struct postgres_exchange exchange;
     (void)pthread_mutex_lock(&snapshot->lock);
     postgres_exchange_open(&exchange, &snapshot->connection);
-    postgres_exchange_add_text(&exchange, text);
+    for (size_t i = 0; i < n_texts; i++) {
+        postgres_exchange_add_text(&exchange, texts[i]);
+    }
     enum postgres_end end = postgres_exchange_end(&exchange);
     (void)pthread_mutex_unlock(&snapshot->lock);
     if (end == POSTGRES_DONE) {
-        *ret_result = exchange.results[0];
+        *ret_result = exchange.results[--exchange.n_results];
+        postgres_exchange_close(&exchange);
         return STORE_OK;
     }
     enum store_fault fault = postgres_store_note_failure(store, end, &exchange);
@@ -49,28 +52,57 @@ static enum store_fault run(struct store_postgres *store, struct postgres_snapsh
     return fault == STORE_CORRUPT ? STORE_CORRUPT : STORE_UNAVAILABLE;
 }
 
-/* A walk may rest between two of its rows for as long as it likes. NULL: it cannot be had. */
-static struct postgres_snapshot *snapshot_open(struct store_postgres *store)
+/* Begins the transaction; its first query takes the snapshot. A walk may rest between two of its
+ * rows for as long as it likes. */
+static bool begin(struct store_postgres *store, struct postgres_snapshot *snapshot)
 {
-    struct postgres_snapshot *snapshot = base_allocate_zeroed(1, sizeof *snapshot);
-    (void)pthread_mutex_init(&snapshot->lock, NULL);
-    PGresult *result;
     static const char *const texts[] = {
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         "SET LOCAL idle_in_transaction_session_timeout = 0",
     };
-    bool opened = postgres_store_connect(store, &snapshot->connection, false);
-    for (size_t i = 0; opened && i < sizeof texts / sizeof texts[0]; i++) {
-        opened = run(store, snapshot, texts[i], &result) == STORE_OK;
-        if (opened) {
-            PQclear(result);
-        }
+    PGresult *result;
+    if ((snapshot->connection.link == NULL &&
+         !postgres_store_connect(store, &snapshot->connection, false)) ||
+        run(store, snapshot, sizeof texts / sizeof texts[0], texts, &result) != STORE_OK) {
+        return false;
     }
-    if (!opened) {
+    PQclear(result);
+    return true;
+}
+
+/* NULL: it cannot be had. */
+static struct postgres_snapshot *snapshot_open(struct store_postgres *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    struct postgres_snapshot *snapshot = store->spare;
+    store->spare = NULL;
+    (void)pthread_mutex_unlock(&store->lock);
+    if (snapshot == NULL) {
+        snapshot = base_allocate_zeroed(1, sizeof *snapshot);
+        (void)pthread_mutex_init(&snapshot->lock, NULL);
+    }
+    /* A connection that rested may have been lost meanwhile. */
+    if (!begin(store, snapshot) && (snapshot->connection.link != NULL || !begin(store, snapshot))) {
         postgres_snapshot_close(snapshot);
         return NULL;
     }
     return snapshot;
+}
+
+/* Ends the transaction, and keeps the connection for the next walk if none is kept. */
+static void snapshot_rest(struct store_postgres *store, struct postgres_snapshot *snapshot)
+{
+    static const char *const text = "ROLLBACK";
+    PGresult *result;
+    if (snapshot->connection.link != NULL && run(store, snapshot, 1, &text, &result) == STORE_OK) {
+        PQclear(result);
+        (void)pthread_mutex_lock(&store->lock);
+        struct postgres_snapshot *surplus = store->spare;
+        store->spare = snapshot;
+        (void)pthread_mutex_unlock(&store->lock);
+        snapshot = surplus;
+    }
+    postgres_snapshot_close(snapshot);
 }
 
 void postgres_snapshot_close(struct postgres_snapshot *snapshot)
@@ -108,7 +140,7 @@ static void declare(struct postgres_cursor *cursor)
         base_arena_print(&cursor->arena, "DECLARE walk_%u NO SCROLL CURSOR FOR %s", cursor->number,
                          selections[cursor->table]);
     PGresult *result;
-    cursor->fault = run(cursor->store, cursor->snapshot, text.bytes, &result);
+    cursor->fault = run(cursor->store, cursor->snapshot, 1, &text.bytes, &result);
     if (cursor->fault == STORE_OK) {
         PQclear(result);
     }
@@ -139,8 +171,8 @@ void postgres_cursor_close(struct store_cursor *base)
 {
     struct postgres_cursor *cursor = (struct postgres_cursor *)base;
     PQclear(cursor->rows);
-    if (!cursor->store->only_reads) {
-        postgres_snapshot_close(cursor->snapshot);
+    if (!cursor->store->only_reads && cursor->snapshot != NULL) {
+        snapshot_rest(cursor->store, cursor->snapshot);
     }
     base_arena_release(&cursor->arena);
     free(cursor);
@@ -157,7 +189,7 @@ static bool stand_before_row(struct postgres_cursor *cursor, struct postgres_row
         struct base_text text = base_arena_print(
             &cursor->arena, "FETCH " AS_TEXT(BASE_DATABASE_WALK_ROWS) " FROM walk_%u",
             cursor->number);
-        cursor->fault = run(cursor->store, cursor->snapshot, text.bytes, &cursor->rows);
+        cursor->fault = run(cursor->store, cursor->snapshot, 1, &text.bytes, &cursor->rows);
         if (cursor->fault != STORE_OK) {
             return false;
         }
