@@ -33,7 +33,6 @@ struct postgres_session {
     bool in_transaction;
     const struct ledger_facts *loaded; /* the working set whose facts the open transaction holds */
     struct postgres_array arrays[POSTGRES_PARAMETERS_MAX];
-    uint64_t n_commits; /* that it has begun: part of the mark of each */
 };
 
 /* Which of the database's kinds is which of the configured ones; -1: none. */
@@ -71,7 +70,8 @@ struct store_postgres {
     struct ledger_kinds served_kinds; /* what was served, when opened only to read */
     struct base_arena kinds_arena;
 
-    struct postgres_session session;
+    _Atomic uint64_t n_commits; /* that were begun: part of the mark of each */
+    struct postgres_session sessions[BASE_DATABASE_SESSIONS];
     struct postgres_snapshot *snapshot; /* opened only to read: of all walks; NULL: none so far */
 
     pthread_mutex_t lock;            /* over what follows */
@@ -114,9 +114,10 @@ bool postgres_kinds_match(struct store_postgres *store, struct postgres_connecti
 
 /* --- write.c --- */
 
-enum store_fault postgres_load(struct store *store, struct ledger_facts *facts);
-enum store_fault postgres_commit(struct store *store, const struct ledger_facts *facts);
-void postgres_abandon(struct store *store, const struct ledger_facts *facts);
+enum store_fault postgres_load(struct store *store, unsigned session, struct ledger_facts *facts);
+enum store_fault postgres_commit(struct store *store, unsigned session,
+                                 const struct ledger_facts *facts);
+void postgres_abandon(struct store *store, unsigned session, const struct ledger_facts *facts);
 void postgres_session_close(struct postgres_session *session);
 
 /* --- reads.c --- */

@@ -318,7 +318,9 @@ static void postgres_close(struct store *base)
         (void)pthread_mutex_unlock(&store->lock);
         (void)pthread_join(store->keeper, NULL);
     }
-    postgres_session_close(&store->session);
+    for (size_t i = 0; i < BASE_DATABASE_SESSIONS; i++) {
+        postgres_session_close(&store->sessions[i]);
+    }
     postgres_snapshot_close(store->snapshot);
     postgres_snapshot_close(store->spare);
     postgres_readers_close(store);
@@ -348,7 +350,8 @@ static struct store_postgres *new_store(const struct store_postgres_options *opt
         .close = postgres_close,
     };
     struct store_postgres *store = base_allocate_zeroed(1, sizeof *store);
-    store->base = (struct store){.backend = &backend, .kinds = options->kinds};
+    store->base = (struct store){
+        .backend = &backend, .kinds = options->kinds, .n_sessions = BASE_DATABASE_SESSIONS};
     size_t length = strlen(options->url) + 1;
     store->url = base_allocate(length);
     memcpy(store->url, options->url, length);

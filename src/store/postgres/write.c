@@ -158,10 +158,10 @@ static bool take_facts(const struct store_postgres *store, const struct postgres
     return sound && (facts->n_transactions == 0 || take_transactions(exchange->results[at], facts));
 }
 
-enum store_fault postgres_load(struct store *base, struct ledger_facts *facts)
+enum store_fault postgres_load(struct store *base, unsigned number, struct ledger_facts *facts)
 {
     struct store_postgres *store = (struct store_postgres *)base;
-    struct postgres_session *session = &store->session;
+    struct postgres_session *session = &store->sessions[number];
     session_rollback(session);
     if (session->connection.link == NULL &&
         !postgres_store_connect(store, &session->connection, true)) {
@@ -191,12 +191,11 @@ enum store_fault postgres_load(struct store *base, struct ledger_facts *facts)
 /* --- commit --- */
 
 /* The mark of a commit: which process, and its how manieth. No two commits have the same. */
-static struct base_bytes next_mark(const struct store_postgres *store,
-                                   struct postgres_session *session, struct base_arena *arena)
+static struct base_bytes next_mark(struct store_postgres *store, struct base_arena *arena)
 {
     struct base_writer writer = {NULL, 0, 0};
     base_write_u64_be(&writer, store->instance);
-    base_write_u64_be(&writer, ++session->n_commits);
+    base_write_u64_be(&writer, atomic_fetch_add(&store->n_commits, 1) + 1);
     struct base_bytes mark = base_arena_bytes(arena, base_writer_bytes(&writer));
     base_writer_release(&writer);
     return mark;
@@ -204,7 +203,7 @@ static struct base_bytes next_mark(const struct store_postgres *store,
 
 /* New transactions go in sorted by id, so that two servers that insert the same ids wait for one
  * another in one direction; their places keep the order of the decisions. */
-static void add_transactions(const struct store_postgres *store, struct postgres_session *session,
+static void add_transactions(struct store_postgres *store, struct postgres_session *session,
                              const struct ledger_facts *facts, struct postgres_exchange *exchange)
 {
     struct postgres_array *arrays = session->arrays;
@@ -236,7 +235,7 @@ static void add_transactions(const struct store_postgres *store, struct postgres
         parameters[i] = postgres_array_end(&arrays[i]);
     }
     parameters[4] = postgres_int64(facts->arena, store->position_base);
-    parameters[5] = next_mark(store, session, facts->arena);
+    parameters[5] = next_mark(store, facts->arena);
     postgres_exchange_add(exchange, POSTGRES_INSERT_TRANSACTIONS, parameters);
 }
 
@@ -361,10 +360,11 @@ static enum store_fault commit_fault(struct store_postgres *store, enum postgres
     return fault == STORE_CORRUPT ? STORE_UNAVAILABLE : fault;
 }
 
-enum store_fault postgres_commit(struct store *base, const struct ledger_facts *facts)
+enum store_fault postgres_commit(struct store *base, unsigned number,
+                                 const struct ledger_facts *facts)
 {
     struct store_postgres *store = (struct store_postgres *)base;
-    struct postgres_session *session = &store->session;
+    struct postgres_session *session = &store->sessions[number];
     if (session->loaded != facts) {
         return STORE_CONFLICT;
     }
@@ -395,9 +395,9 @@ enum store_fault postgres_commit(struct store *base, const struct ledger_facts *
     return fault;
 }
 
-void postgres_abandon(struct store *base, const struct ledger_facts *facts)
+void postgres_abandon(struct store *base, unsigned number, const struct ledger_facts *facts)
 {
-    struct postgres_session *session = &((struct store_postgres *)base)->session;
+    struct postgres_session *session = &((struct store_postgres *)base)->sessions[number];
     if (session->loaded == facts) {
         session_rollback(session);
     }
