@@ -144,9 +144,10 @@ static void set_table(rocksdb_options_t *options, rocksdb_cache_t *block_cache, 
 }
 
 /*
- * Journal, ids and entries only grow, so they are compacted rarely (universal); accounts are
- * rewritten, so they are kept in levels. Records are compressed by nobody: they are small, and each
- * is read alone.
+ * Ids and entries only grow, and anywhere among their keys: they are compacted rarely (universal).
+ * Accounts are rewritten, so they are kept in levels. The journal is in levels too, since its keys
+ * only ascend: its tables never overlap, and so are moved from level to level without being written
+ * again. Records are compressed by nobody: they are small, and each is read alone.
  */
 static rocksdb_options_t *family_options(const struct store_rocksdb_setup *setup,
                                          enum store_rocksdb_family family,
@@ -167,8 +168,7 @@ static rocksdb_options_t *family_options(const struct store_rocksdb_setup *setup
             options, rocksdb_slicetransform_create(NULL, prefix_destroy, prefix_transform,
                                                    prefix_in_domain, prefix_in_range, prefix_name));
     }
-    if (family == STORE_ROCKSDB_JOURNAL || family == STORE_ROCKSDB_IDS ||
-        family == STORE_ROCKSDB_ENTRIES) {
+    if (family == STORE_ROCKSDB_IDS || family == STORE_ROCKSDB_ENTRIES) {
         set_universal_compaction(options);
     } else {
         rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
