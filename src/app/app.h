@@ -11,6 +11,7 @@
  *   metrics.c      what /metrics shows beside api's own counts
  *   open_files.c   how many connections the limit of open files leaves room for
  *   last_words.c   what is said when the process is ended from within
+ *   systemd.c      what systemd is told, and the watchdog
  *   session.c      a connection of the server: net's bytes, wire's requests, api's exchanges
  *   streams.c      its streamed calls
  *   backend.c      a store URL becomes a store
@@ -55,6 +56,7 @@ struct app_config {
     struct base_text store_url;
     struct base_text address_file; /* empty: none */
     struct net_tls_files tls;      /* certificate empty: plaintext */
+    int64_t lame_duck_ms;
     struct ledger_kinds kinds;
     struct base_text callers_file; /* empty: nobody is asked who calls */
     struct app_callers callers;    /* what was in it */

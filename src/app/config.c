@@ -8,6 +8,7 @@
 
 enum key {
     KEY_LISTEN,
+    KEY_LAME_DUCK,
     KEY_URL,
     KEY_CERTIFICATE,
     KEY_KEY,
@@ -95,20 +96,26 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
 /* --- keys --- */
 
 static const struct app_ini_key keys[] = {
-    {"listen", SECTION_SERVER, KEY_LISTEN},         {"url", SECTION_STORE, KEY_URL},
-    {"certificate", SECTION_TLS, KEY_CERTIFICATE},  {"key", SECTION_TLS, KEY_KEY},
-    {"client_ca", SECTION_TLS, KEY_CLIENT_CA},      {"file", SECTION_CALLERS, KEY_FILE},
-    {"max_balance", SECTION_KIND, KEY_MAX_BALANCE}, {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},
+    {"lame_duck_ms", SECTION_SERVER, KEY_LAME_DUCK},
+    {"listen", SECTION_SERVER, KEY_LISTEN},
+    {"url", SECTION_STORE, KEY_URL},
+    {"certificate", SECTION_TLS, KEY_CERTIFICATE},
+    {"key", SECTION_TLS, KEY_KEY},
+    {"client_ca", SECTION_TLS, KEY_CLIENT_CA},
+    {"file", SECTION_CALLERS, KEY_FILE},
+    {"max_balance", SECTION_KIND, KEY_MAX_BALANCE},
+    {"max_amount", SECTION_KIND, KEY_MAX_AMOUNT},
     {"withdrawn", SECTION_KIND, KEY_WITHDRAWN},
 };
 
 static void take_limit(struct config_file *file, const char *name, struct base_text value,
-                       int64_t max, int64_t *ret_limit)
+                       int64_t min, int64_t max, int64_t *ret_limit)
 {
     int64_t limit;
-    if (!base_text_to_int64(value, &limit) || limit < 1 || limit > max) {
-        fail(file, base_arena_print(file->ini.arena, "%s is 1 to %lld in plain digits, not `%.*s`",
-                                    name, (long long)max, BASE_TEXT_ARGS(value)));
+    if (!base_text_to_int64(value, &limit) || limit < min || limit > max) {
+        fail(file,
+             base_arena_print(file->ini.arena, "%s is %lld to %lld in plain digits, not `%.*s`",
+                              name, (long long)min, (long long)max, BASE_TEXT_ARGS(value)));
         return;
     }
     *ret_limit = limit;
@@ -136,6 +143,10 @@ static void take_value(struct app_ini_file *ini, int key, struct base_text value
         }
         file->config->listen = base_arena_text(file->ini.arena, value);
         return;
+    case KEY_LAME_DUCK:
+        take_limit(file, "lame_duck_ms", value, 0, BASE_LAME_DUCK_MAX_MS,
+                   &file->config->lame_duck_ms);
+        return;
     case KEY_URL:
         file->config->store_url = base_arena_text(file->ini.arena, value);
         return;
@@ -152,10 +163,11 @@ static void take_value(struct app_ini_file *ini, int key, struct base_text value
         file->config->callers_file = base_arena_text(file->ini.arena, value);
         return;
     case KEY_MAX_BALANCE:
-        take_limit(file, "max_balance", value, INT64_MAX, &current_kind(file)->max_balance_minor);
+        take_limit(file, "max_balance", value, 1, INT64_MAX,
+                   &current_kind(file)->max_balance_minor);
         return;
     case KEY_MAX_AMOUNT:
-        take_limit(file, "max_amount", value, BASE_AMOUNT_MAX,
+        take_limit(file, "max_amount", value, 1, BASE_AMOUNT_MAX,
                    &current_kind(file)->max_amount_minor);
         return;
     case KEY_WITHDRAWN:
@@ -263,7 +275,8 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
                      struct app_config *ret_config, struct base_text *ret_message)
 {
     struct app_config config = {.listen = BASE_TEXT(APP_DEFAULT_LISTEN),
-                                .store_url = BASE_TEXT(APP_DEFAULT_STORE)};
+                                .store_url = BASE_TEXT(APP_DEFAULT_STORE),
+                                .lame_duck_ms = BASE_LAME_DUCK_DEFAULT_MS};
     const char *path = first_given(flags->config_file, "ZANDAKA_CONFIG");
     if (path != NULL && !load_file(arena, path, &config, ret_message)) {
         return false;

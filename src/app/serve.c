@@ -4,12 +4,14 @@
 #include "app/metrics.h"
 #include "app/open_files.h"
 #include "app/session.h"
+#include "app/systemd.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 struct server {
@@ -20,6 +22,7 @@ struct server {
     struct net_server *net;
     struct app_metrics metrics;
     struct app_sessions sessions;
+    struct app_systemd systemd;
 };
 
 static unsigned count_cores(void)
@@ -72,6 +75,10 @@ static void reload_callers(struct server *server, const struct app_config *confi
 static void reload(struct server *server, const struct app_config *config)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text lines =
+        base_arena_print(&arena, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                         (long long)(base_now_mono_ns(&base_clock_system) / BASE_NS_PER_US));
+    app_systemd_tell(&server->systemd, lines.bytes);
     if (config->tls.certificate.length > 0) {
         reload_tls(server, &arena);
     }
@@ -81,23 +88,63 @@ static void reload(struct server *server, const struct app_config *config)
     if (config->tls.certificate.length == 0 && server->access == NULL) {
         base_log(BASE_LOG_INFO, "SIGHUP: no files to read again");
     }
+    app_systemd_tell(&server->systemd, "READY=1");
     base_arena_release(&arena);
 }
+
+/* The next signal, or 0 once it is `until_ns`. */
+static int next_signal(const sigset_t *signals, int64_t until_ns)
+{
+    for (;;) {
+        int64_t left_ns = until_ns - base_now_mono_ns(&base_clock_system);
+        if (left_ns < 0) {
+            return 0;
+        }
+        struct timespec left = {.tv_sec = (time_t)(left_ns / BASE_NS_PER_S),
+                                .tv_nsec = (long)(left_ns % BASE_NS_PER_S)};
+        int signal_number = sigtimedwait(signals, NULL, &left);
+        if (signal_number > 0) {
+            return signal_number;
+        }
+        base_assert(errno == EAGAIN || errno == EINTR);
+    }
+}
+
+/* How often the watchdog looks: so often that one look that finds nothing wrong is enough. */
+#define LOOKS_PER_WATCHDOG 4
+/* Without a watchdog there is nothing to wake up for: a day. */
+#define NO_WATCHDOG_NS (INT64_C(86400) * BASE_NS_PER_S)
 
 /* Until a signal to end comes. */
 static void wait_for_signal(const sigset_t *signals, struct server *server,
                             const struct app_config *config)
 {
+    const struct app_systemd *systemd = &server->systemd;
+    const bool watched = systemd->watchdog_ns > 0;
+    const int64_t wait_ns = watched ? systemd->watchdog_ns / LOOKS_PER_WATCHDOG : NO_WATCHDOG_NS;
+    struct app_pulse pulse = {.service = server->service, .net = server->net};
+    int64_t next_look_ns = base_now_mono_ns(&base_clock_system) + wait_ns;
     int signal_number;
-    for (;;) {
-        int failed = sigwait(signals, &signal_number);
-        base_assert(failed == 0);
-        if (signal_number != SIGHUP) {
-            break;
+    do {
+        signal_number = next_signal(signals, next_look_ns);
+        if (signal_number == SIGHUP) {
+            reload(server, config);
+        } else if (signal_number == 0) {
+            if (watched && app_pulse_beats(&pulse, wait_ns)) {
+                app_systemd_tell(systemd, "WATCHDOG=1");
+            }
+            next_look_ns = base_now_mono_ns(&base_clock_system) + wait_ns;
         }
-        reload(server, config);
-    }
+    } while (signal_number == 0 || signal_number == SIGHUP);
+    app_systemd_tell(systemd, "STOPPING=1");
     base_log(BASE_LOG_INFO, "signal %d: draining", signal_number);
+    /* Serves on while it says that it is not ready, so that whoever balances sends nothing more. A
+     * second signal cuts it short. */
+    api_set_draining(server->api);
+    if (config->lame_duck_ms > 0) {
+        (void)next_signal(signals, base_now_mono_ns(&base_clock_system) +
+                                       config->lame_duck_ms * BASE_NS_PER_MS);
+    }
 }
 
 static uint64_t random_seed(void)
@@ -248,6 +295,7 @@ enum app_exit app_serve(const struct app_config *config)
         base_arena_release(&arena);
         return status;
     }
+    app_systemd_open(&server.systemd);
     open_engine(&server, config);
     server.net = open_net(&server, config, connections_max, &arena);
     if (server.net != NULL) {
@@ -256,6 +304,7 @@ enum app_exit app_serve(const struct app_config *config)
         greet(address, config, &arena);
         if (config->address_file.length == 0 ||
             write_address_file(config->address_file, address, &arena)) {
+            app_systemd_tell(&server.systemd, "READY=1");
             wait_for_signal(&signals, &server, config);
             status = APP_EXIT_DONE;
         } else {
@@ -265,6 +314,7 @@ enum app_exit app_serve(const struct app_config *config)
         status = APP_EXIT_COULD_NOT;
     }
     close_all(&server);
+    app_systemd_close(&server.systemd);
     base_arena_release(&arena);
     return status;
 }

@@ -234,6 +234,10 @@
 #define BASE_LINGER_TIMEOUT_MS 2000
 /* How long a stopping server waits for the calls under way. */
 #define BASE_DRAIN_TIMEOUT_MS 20000
+/* How long it may be configured to serve on before, while it says that it is not ready, and how
+ * long it does unless it is: nothing balances a loopback server. */
+#define BASE_LAME_DUCK_MAX_MS 60000
+#define BASE_LAME_DUCK_DEFAULT_MS 0
 /* Between the notice that it stops and the end of a drain: about a round trip, in which what was on
  * its way when the notice went out arrives. */
 #define BASE_DRAIN_NOTICE_MS 100

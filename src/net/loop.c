@@ -248,6 +248,7 @@ void *net_loop_run(void *argument)
         int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms);
         base_assert(n >= 0 || errno == EINTR);
         loop->now_ns = base_now_mono_ns(&base_clock_system);
+        atomic_store_explicit(&loop->round_began_ns, loop->now_ns, memory_order_relaxed);
         for (int i = 0; i < n; i++) {
             handle_event(loop, &events[i]);
         }

@@ -45,6 +45,7 @@ struct net_loop {
     int mailbox_fd; /* an eventfd: written when the mailbox stops being empty */
     _Atomic(struct net_message *) mailbox;
     atomic_bool stopping;
+    _Atomic int64_t round_began_ns; /* for whoever watches whether the loop moves */
     struct net_connection *connections;
     struct net_connection *woken;
     struct net_connection *ready;

@@ -143,6 +143,8 @@ struct net_figures {
     uint64_t refused; /* closed at once, or not accepted at all: there were too many */
     size_t inflight_bytes;
     size_t inflight_max_bytes;
+    int64_t longest_round_ns; /* of the loops, how long ago the last one came round: idle ones do
+                                 every BASE_TICK_MS */
 };
 /* Any thread. */
 void net_server_read_figures(struct net_server *server, struct net_figures *ret_figures);

@@ -68,6 +68,7 @@ static int open_listener(const struct net_options *options, struct base_arena *a
 static void prepare_loop(struct net_server *server, struct net_loop *loop)
 {
     loop->server = server;
+    atomic_init(&loop->round_began_ns, base_now_mono_ns(&base_clock_system));
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->mailbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->mailbox_fd < 0) {
@@ -201,6 +202,14 @@ void net_server_read_figures(struct net_server *server, struct net_figures *ret_
         .inflight_bytes = atomic_load_explicit(&server->inflight_bytes, memory_order_relaxed),
         .inflight_max_bytes = server->options.inflight_max_bytes,
     };
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        int64_t began_ns =
+            atomic_load_explicit(&server->loops[i].round_began_ns, memory_order_relaxed);
+        int64_t round_ns = base_now_mono_ns(&base_clock_system) - began_ns;
+        if (round_ns > ret_figures->longest_round_ns) {
+            ret_figures->longest_round_ns = round_ns;
+        }
+    }
 }
 
 /* Waits until there are no connections, or the time is up. */

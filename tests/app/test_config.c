@@ -134,6 +134,8 @@ static void every_slip_is_an_error_that_names_its_line(void **state)
         {"[server]\nlisten =\n", 0, "2: the key `listen` has no value"},
         {"[server]\nlisten = ; nothing\n", 0, "2: the key `listen` has no value"},
         {"[server]\nlisten = here\n", 0, "2: listen is HOST:PORT"},
+        {"[server]\nlame_duck_ms = 60001\n", 0, "2: lame_duck_ms is 0 to 60000 in plain digits"},
+        {"[server]\nlame_duck_ms = -1\n", 0, "2: lame_duck_ms is 0 to 60000 in plain digits"},
         {"[server]\nlisten\n[nonsense]\n", 0, "2: neither a section nor"},
         {"[server]\nlisten ; = 127.0.0.1:1\n[nonsense]\n", 0, "2: neither a section nor"},
         {"[kind.a]\nmax_balance = 0\n", 0, "2: max_balance is 1 to 9223372036854775807"},
