@@ -80,8 +80,32 @@ bool api_exchange_refuse_field(struct api_exchange *exchange, struct base_text f
     return api_exchange_refuse(exchange, &violations);
 }
 
+/* What HTTP itself refuses, in our words: too large, a form that is not spoken here, or wrong. */
+static bool refuse_as_http(struct api_exchange *exchange)
+{
+    const struct wire_refusal *refusal = &exchange->request->refusal;
+    exchange->page.http_status = refusal->http_status;
+    exchange->error.message = refusal->message;
+    switch (refusal->http_status) {
+    case 431:
+        exchange->error.reason = BASE_REASON_REQUEST_TOO_LARGE;
+        break;
+    case 501:
+    case 505:
+        exchange->error.reason = BASE_REASON_UNIMPLEMENTED;
+        break;
+    default:
+        exchange->error.reason = BASE_REASON_INVALID_REQUEST;
+        break;
+    }
+    return false;
+}
+
 static bool start_defective(struct api_exchange *exchange)
 {
+    if (exchange->request->defect == WIRE_DEFECT_REFUSED) {
+        return refuse_as_http(exchange);
+    }
     if (exchange->request->defect == WIRE_DEFECT_TOO_LARGE) {
         exchange->error.reason = BASE_REASON_REQUEST_TOO_LARGE;
         return false;

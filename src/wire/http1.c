@@ -13,7 +13,6 @@
  */
 #include "wire/http1.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,34 +87,6 @@ static void write_answer(struct http1 *session, const struct wire_reply *reply)
     wire_http1_write_answer(&session->output, reply, &session->head, session->ended);
 }
 
-static enum base_code refusal_code(int http_status)
-{
-    switch (http_status) {
-    case 431:
-        return BASE_CODE_RESOURCE_EXHAUSTED;
-    case 501:
-    case 505:
-        return BASE_CODE_UNIMPLEMENTED;
-    default:
-        return BASE_CODE_INVALID_ARGUMENT;
-    }
-}
-
-/* Answers what cannot be handed up, and ends. */
-static void refuse(struct http1 *session, const struct wire_http1_refusal *refusal)
-{
-    drop_request(session);
-    char body[256];
-    int length =
-        snprintf(body, sizeof body, "{\"code\":\"%s\",\"message\":\"%s\"}",
-                 base_code_connect_name(refusal_code(refusal->http_status)), refusal->message);
-    base_assert(length > 0 && (size_t)length < sizeof body);
-    session->closing = true;
-    write_answer(session, &(struct wire_reply){.http_status = refusal->http_status,
-                                               .content_type = BASE_TEXT("application/json"),
-                                               .body = {(uint8_t *)body, (size_t)length}});
-}
-
 /* --- input --- */
 
 static void hand_up(struct http1 *session)
@@ -131,6 +102,19 @@ static void hand_up(struct http1 *session)
     session->stage = WAITING;
     session->stream++;
     session->events->request(session->user, session->stream, request);
+}
+
+/* What cannot be read goes up as far as it was read, so that the answer to it is made where all
+ * answers are made; it is the last one. */
+static void refuse(struct http1 *session, const struct wire_http1_refusal *refusal)
+{
+    drop_request(session);
+    session->request = wire_request_open();
+    session->request->defect = WIRE_DEFECT_REFUSED;
+    session->request->refusal =
+        (struct wire_refusal){refusal->http_status, base_text_of(refusal->message)};
+    session->closing = true;
+    hand_up(session);
 }
 
 /* A body beyond the limit is not kept; the request goes up without it, so that the answer to it is

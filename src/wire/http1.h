@@ -12,7 +12,7 @@
  * request begins is not known. */
 struct wire_http1_refusal {
     int http_status;
-    const char *message; /* static, without what JSON would have to escape */
+    const char *message; /* static */
 };
 
 /* What a head says about the connection and about the body behind it. */

@@ -274,7 +274,12 @@ void wire_http2_stream_headers_complete(struct http2_server *server, struct http
          * it is told at its first call, not at its first large one. */
         refusal = &UNKNOWN_COMPRESSION;
     }
-    if (refusal != NULL) {
+    if (refusal != NULL && stream->form == WIRE_HTTP) {
+        /* Answered where all answers in that form are made. */
+        request->defect = WIRE_DEFECT_REFUSED;
+        request->refusal = (struct wire_refusal){refusal->http_status, base_text_of(refusal->text)};
+        stream_hand_over(server, stream);
+    } else if (refusal != NULL) {
         stream_refuse(server, stream, refusal);
     } else if (stream->form == WIRE_GRPC) {
         begin_call(server, stream);

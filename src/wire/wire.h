@@ -25,7 +25,8 @@ enum wire_form {
 enum wire_defect {
     WIRE_DEFECT_NONE,
     WIRE_DEFECT_TOO_LARGE, /* larger than BASE_REQUEST_MAX_BYTES; the body is left empty */
-    WIRE_DEFECT_TIMEOUT    /* HTTP: connect-timeout-ms is malformed; timeout_ns is -1 */
+    WIRE_DEFECT_TIMEOUT,   /* HTTP: connect-timeout-ms is malformed; timeout_ns is -1 */
+    WIRE_DEFECT_REFUSED    /* HTTP: it is no request as HTTP has them; see `refusal` */
 };
 
 struct wire_header {
@@ -33,17 +34,24 @@ struct wire_header {
     struct base_text value;
 };
 
+/* How what is no request is to be answered. */
+struct wire_refusal {
+    int http_status;          /* 400, 417, 431, 501 or 505 */
+    struct base_text message; /* static */
+};
+
 /* A complete request, or the beginning of a streamed call. Whoever gets it owns it and releases it
  * once; it does not depend on the session any more. */
 struct wire_request {
     struct base_arena arena; /* what the request points to lives here; its owner may use it on */
     enum wire_form form;
-    enum wire_defect defect;                  /* to be answered before anything else is looked at */
-    bool streamed;                            /* gRPC: its messages come one by one; no body */
-    struct base_text method;                  /* `POST`; kept as sent */
-    struct base_text path;                    /* without the query; not decoded */
-    struct base_text query;                   /* behind the `?`; empty: none */
-    struct base_text content_type;            /* lower case, without parameters; empty: none */
+    enum wire_defect defect;       /* to be answered before anything else is looked at */
+    struct wire_refusal refusal;   /* with WIRE_DEFECT_REFUSED; little else is set then */
+    bool streamed;                 /* gRPC: its messages come one by one; no body */
+    struct base_text method;       /* `POST`; kept as sent */
+    struct base_text path;         /* without the query; not decoded */
+    struct base_text query;        /* behind the `?`; empty: none */
+    struct base_text content_type; /* lower case, without parameters; empty: none */
     struct base_text content_type_parameters; /* behind the `;`, trimmed; empty: none */
     size_t n_headers;                         /* all other headers, in their order */
     const struct wire_header *headers;

@@ -115,6 +115,36 @@ static void an_unknown_method_in_grpc_is_unimplemented(void **state)
     server_close(&server);
 }
 
+static void what_http_refuses_is_answered_like_any_error(void **state)
+{
+    (void)state;
+    static const struct {
+        int http_status;
+        const char *text;
+    } rows[] = {
+        {400, "INVALID_REQUEST invalid_argument no never : it is wrong"},
+        {417, "INVALID_REQUEST invalid_argument no never : it is wrong"},
+        {431, "REQUEST_TOO_LARGE resource_exhausted no never : it is wrong"},
+        {501, "UNIMPLEMENTED unimplemented no never : it is wrong"},
+        {505, "UNIMPLEMENTED unimplemented no never : it is wrong"},
+    };
+    struct server server;
+    server_open(&server, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct wire_request *request =
+            server_request(&server, WIRE_HTTP, "Add", (struct base_bytes){NULL, 0});
+        request->method = BASE_TEXT("");
+        request->path = BASE_TEXT("");
+        request->content_type = BASE_TEXT("");
+        request->defect = WIRE_DEFECT_REFUSED;
+        request->refusal = (struct wire_refusal){rows[i].http_status, BASE_TEXT("it is wrong")};
+        struct answer answer = server_send(&server, request);
+        assert_int_equal(answer.reply.http_status, rows[i].http_status);
+        assert_string_equal(answer_text(&server, "", &answer), rows[i].text);
+    }
+    server_close(&server);
+}
+
 static struct answer ask_page(struct server *server, const char *path)
 {
     struct wire_request *request =
@@ -156,6 +186,7 @@ int main(void)
         cmocka_unit_test(paths_methods_and_media_types_are_answered_as_http_does),
         cmocka_unit_test(a_compressed_body_is_not_taken),
         cmocka_unit_test(an_unknown_method_in_grpc_is_unimplemented),
+        cmocka_unit_test(what_http_refuses_is_answered_like_any_error),
         cmocka_unit_test(health_is_told_in_words),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);

@@ -298,26 +298,59 @@ class Json(unittest.TestCase):
 
     def test_a_wrong_http_method_is_405_and_tells_the_right_one(self):
         for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "post", "QUERY"]:
-            headers = self.assertUnimplemented(
-                self.exchange(method, SERVICE + "GetBalance", b'{"accountId":"a"}',
-                              content_type=JSON), 405)
-            self.assertEqual(headers["allow"], "POST")
+            for name, allowed in [("GetBalance", "GET, POST"), ("Add", "POST")]:
+                if method in allowed:
+                    continue
+                headers = self.assertUnimplemented(
+                    self.exchange(method, SERVICE + name, b'{"accountId":"a"}',
+                                  content_type=JSON), 405)
+                self.assertEqual(headers["allow"], allowed)
         for path in ["/livez", "/readyz"]:
             headers = self.assertUnimplemented(self.exchange("POST", path, b""), 405)
             self.assertEqual(headers["allow"], "GET, HEAD")
 
-    def test_the_body_is_json_in_utf8_and_nothing_else(self):
+    def test_a_read_by_get_and_in_protobuf_is_the_same_read(self):
+        self.assertEqual(self.server.call("Add", add("g1", "getter", points=5))[0], 200)
+        path = SERVICE + "GetBalance"
+        posted = self.exchange("POST", path, b'{"accountId":"getter"}', content_type=JSON)[2]
+        query = "?connect=v1&encoding=json&message=%7B%22accountId%22%3A%22getter%22%7D"
+        status, headers, body = self.exchange("GET", path + query)
+        self.assertEqual((status, headers["cache-control"], body), (200, "no-store", posted))
+        status, headers, body = self.exchange("POST", path, b"\n\x06getter",
+                                              content_type="application/proto")
+        self.assertEqual((status, headers["content-type"]), (200, "application/proto"))
+        status, _, got = self.exchange("GET", path + "?encoding=proto&base64=1&message=CgZnZXR0ZXI")
+        self.assertEqual((status, got), (200, body))
+
+    def test_the_body_is_json_in_utf8_or_protobuf_and_nothing_else(self):
         path, body = SERVICE + "GetBalance", b'{"accountId":"a"}'
         for taken in [JSON, JSON + "; charset=utf-8", JSON + ";charset=UTF-8", "Application/JSON",
                       JSON + '; charset="utf-8"', JSON + " ; charset=utf-8"]:
             self.assertEqual(self.exchange("POST", path, body, content_type=taken)[0], 200, taken)
-        for refused in ["text/plain", "application/proto", "application/x-www-form-urlencoded",
+        for refused in ["text/plain", "application/proto; x=y", "application/x-www-form-urlencoded",
                         "application/connect+json", "application/jsonx", "application/grpc-web",
                         JSON + "; charset=latin1", "", "json", "application/grpc"]:
             self.assertUnimplemented(self.exchange("POST", path, body, content_type=refused), 415)
         self.assertUnimplemented(self.exchange("POST", path, body), 415)
         self.assertUnimplemented(
             self.exchange("POST", path, body, content_type=JSON, content_encoding="gzip"), 415)
+
+    def test_what_is_no_http_is_refused_with_an_error_info(self):
+        for request, status, wanted in [
+                (b"GET /livez\r\n\r\n", 400, "INVALID_REQUEST"),
+                (b"\x16\x03\x01" + b"\xff" * 50, 400, "INVALID_REQUEST"),
+                (head("Add", 2, "content-length: 3") + b"{}", 400, "INVALID_REQUEST"),
+                (head("Add", None, "transfer-encoding: chunked") + b"x\r\n", 400, "INVALID_REQUEST"),
+                (head("Add", 2, "expect: a miracle") + b"{}", 417, "INVALID_REQUEST"),
+                (head("Add", 2, "x: " + "x" * 20000) + b"{}", 431, "REQUEST_TOO_LARGE"),
+                (head("Add", None, "transfer-encoding: gzip"), 501, "UNIMPLEMENTED"),
+                (b"GET / HTTP/3.0\r\nhost: x\r\n\r\n", 505, "UNIMPLEMENTED")]:
+            for end_of_input in [False, True]:
+                answer = raw(self.server.address, request, end_of_input)
+                top, body = answer.split(b"\r\n\r\n", 1)
+                self.assertEqual(int(top.split()[1]), status, answer)
+                self.assertIn(b"connection: close", top)
+                self.assertEqual(reason(json.loads(body)), (wanted, "no", "never"))
 
     def test_connect_timeout_ms_is_1_to_10_digits(self):
         path, body = SERVICE + "GetBalance", b'{"accountId":"a"}'

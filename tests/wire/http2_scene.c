@@ -5,6 +5,12 @@
 static void on_request(void *user, uint32_t stream, struct wire_request *request)
 {
     struct scene *scene = user;
+    if (request->defect == WIRE_DEFECT_REFUSED) {
+        struct wire_reply refusal = {.http_status = request->refusal.http_status};
+        wire_server_reply(scene->server, stream, &refusal);
+        wire_request_release(request);
+        return;
+    }
     scene->n_requests++;
     scene->last_stream = stream;
     if (scene->last_request != NULL) {

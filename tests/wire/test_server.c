@@ -19,8 +19,11 @@ static void on_request(void *user, uint32_t stream, struct wire_request *request
 {
     struct wire_server **server = user;
     struct base_text path = request->path;
-    wire_server_reply(*server, stream,
-                      &(struct wire_reply){.http_status = 200, .body = base_bytes_of(path)});
+    bool refused = request->defect == WIRE_DEFECT_REFUSED;
+    wire_server_reply(
+        *server, stream,
+        &(struct wire_reply){.http_status = refused ? request->refusal.http_status : 200,
+                             .body = base_bytes_of(path)});
     wire_request_release(request);
 }
 
