@@ -5,6 +5,8 @@
 
 /* Digits of a Content-Length: more than a body may have, and no overflow. */
 #define CONTENT_LENGTH_MAX_DIGITS 18
+/* Bytes of a method: the longest that is registered has 17. */
+#define METHOD_MAX_BYTES 32
 
 static bool refuse(int http_status, const char *message, struct wire_http1_refusal *ret_refusal)
 {
@@ -12,7 +14,36 @@ static bool refuse(int http_status, const char *message, struct wire_http1_refus
     return false;
 }
 
+/* --- tokens --- */
+
+static bool is_token_byte(char byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= 'a' && byte <= 'z') ||
+           (byte != '\0' && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+}
+
+static bool is_token(struct base_text text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if (!is_token_byte(text.bytes[i])) {
+            return false;
+        }
+    }
+    return text.length > 0;
+}
+
 /* --- where the head ends --- */
+
+/* Whether the byte at `i`, and what stands before it, can still become a request's method. Behind
+ * the method, and behind the first METHOD_MAX_BYTES, it is not asked. */
+static bool can_be_method(struct base_bytes bytes, size_t i)
+{
+    if (i > METHOD_MAX_BYTES || bytes.bytes[i] <= ' ' || memchr(bytes.bytes, ' ', i) != NULL) {
+        return true;
+    }
+    return i < METHOD_MAX_BYTES && is_token_byte((char)bytes.bytes[i]);
+}
 
 enum wire_http1_progress wire_http1_scan_head(struct base_bytes bytes, size_t *scanned,
                                               struct wire_http1_refusal *ret_refusal)
@@ -32,6 +63,12 @@ enum wire_http1_progress wire_http1_scan_head(struct base_bytes bytes, size_t *s
             refuse(400, "a control character in the request's head", ret_refusal);
             return WIRE_HTTP1_REFUSED;
         }
+        /* Looked at here already, so that whoever speaks something else, and waits for an answer
+         * without ever ending a line, gets one at once. */
+        if (!can_be_method(bytes, i)) {
+            refuse(400, "the request's method is malformed", ret_refusal);
+            return WIRE_HTTP1_REFUSED;
+        }
         /* Every LF stands behind a CR, so an empty line is two LFs that are two bytes apart. */
         if (byte == '\n' && (i < 2 || bytes.bytes[i - 2] == '\n')) {
             *scanned = i + 1;
@@ -43,19 +80,6 @@ enum wire_http1_progress wire_http1_scan_head(struct base_bytes bytes, size_t *s
 }
 
 /* --- text --- */
-
-static bool is_token(struct base_text text)
-{
-    for (size_t i = 0; i < text.length; i++) {
-        char byte = text.bytes[i];
-        bool alphanumeric = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                            (byte >= 'a' && byte <= 'z');
-        if (!alphanumeric && (byte == '\0' || strchr("!#$%&'*+-.^_`|~", byte) == NULL)) {
-            return false;
-        }
-    }
-    return text.length > 0;
-}
 
 static bool is_field_value(struct base_text text)
 {

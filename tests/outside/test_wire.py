@@ -118,7 +118,7 @@ class Garbage(Wire):
             self.send(form)
         self.assertUnharmed()
         # What cannot become a request any more is closed although its sender holds on.
-        for form in forms[:2] + [b"GET / HTTP/1.1\n\n", PREFACE + b"\xff" * 1000,
+        for form in forms[:3] + [b"A" * 33, b'{"accountId":"a"}', b"GET / HTTP/1.1\n\n", PREFACE + b"\xff" * 1000,
                                  PREFACE + SETTINGS + frame(8, 0, 0, b"\0\0\0\0")]:
             self.send(form, end_of_input=False)
         self.assertUnharmed()

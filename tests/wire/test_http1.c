@@ -181,6 +181,8 @@ static const struct {
     const char *output;
     bool ends;
 } taken[] = {
+    {"a method of 32 bytes", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /p HTTP/1.1\r\n" HOST "\r\n",
+     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /p\n", ANSWER, false},
     {"a body with its length",
      POST "Content-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n\r\nhi",
      "POST /p type=application/json;charset=utf-8 [hi]\n", ANSWER, false},
@@ -324,6 +326,9 @@ static const struct {
     {"the asterisk form", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0, 400},
     {"the authority form", "CONNECT h:1 HTTP/1.1\r\n" HOST "\r\n", 0, 400},
     {"another scheme", "GET ftp://h/ HTTP/1.1\r\n" HOST "\r\n", 0, 400},
+    {"a method of 33 bytes, of a line without end", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0, 400},
+    {"JSON without HTTP", "{\"accountId\":\"a\"}", 0, 400},
+    {"bytes above ASCII", "\xFF\xFE", 0, 400},
     {"a method that is no token", "G@T / HTTP/1.1\r\n" HOST "\r\n", 0, 400},
     {"another expectation", POST "Expect: 200-ok\r\n\r\n", 0, 417},
     {"two content types", POST "Content-Type: a/b\r\nContent-Type: a/b\r\n\r\n", 0, 400},
@@ -541,7 +546,7 @@ static void what_waits_behind_a_request_is_bounded(void **state)
         struct peer peer;
         peer_open(&peer, false);
         peer_feed(&peer, BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\n"), 0);
-        peer_feed(&peer, repeated(&arena, "", 'G', max + beyond, ""), 65536);
+        peer_feed(&peer, repeated(&arena, "GET /", 'G', max + beyond - 5, ""), 65536);
         assert_true(wire_http1.held_bytes(peer.state) < 3 * max);
         assert_true(peer.open);
         answer(&peer, peer.last_stream);
