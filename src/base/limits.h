@@ -168,6 +168,9 @@
 /* How long the favoured one may send nothing before another has its turn. Each turn may add a
  * request, so beyond one and a half times the budget the turn lasts: the rest is for the small. */
 #define BASE_FAVOURED_SILENCE_MS 100
+/* How long twice the budget may stay spent, while nobody is read from at all: then whoever holds
+ * most is cut off, one after another. Requests that are being answered have ended by then. */
+#define BASE_OVERDRAWN_MAX_MS 100
 /* How often a loop looks whether it may read again. */
 #define BASE_PAUSED_WAIT_MS 5
 /* Streamed calls of one connection (a health watch, a reflection): each may keep as much waiting as

@@ -272,6 +272,37 @@ static void end_connection(struct net_connection *connection)
     watch(connection);
 }
 
+void net_loop_relieve(struct net_loop *loop)
+{
+    if (overdrawn_bytes(loop->server) <= loop->server->options.inflight_max_bytes) {
+        loop->overdrawn_since_ns = 0;
+        return;
+    }
+    if (loop->overdrawn_since_ns == 0) {
+        loop->overdrawn_since_ns = loop->now_ns;
+    }
+    if (loop->now_ns - loop->overdrawn_since_ns < BASE_OVERDRAWN_MAX_MS * BASE_NS_PER_MS) {
+        return;
+    }
+    struct net_connection *most = NULL;
+    for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
+        if (!each->lingering &&
+            each->charged > (most == NULL ? BASE_SMALL_HELD_BYTES : most->charged)) {
+            most = each;
+        }
+    }
+    if (most == NULL) {
+        return;
+    }
+    if (loop->n_cut++ == 0) {
+        base_log(
+            BASE_LOG_WARNING,
+            "twice the memory for requests is used up: cut off a connection that held %zu bytes",
+            most->charged);
+    }
+    net_connection_close(most);
+}
+
 /* Reads into the loop's buffer: once in plaintext, where epoll tells of the rest; and of TLS as
  * much as there is, a record at a time. */
 static enum net_result fill_read_buffer(struct net_connection *connection, size_t *ret_length)

@@ -59,6 +59,10 @@ static void tick(struct net_loop *loop)
         base_log(BASE_LOG_WARNING, "%u more TLS handshakes failed", loop->n_handshakes_failed - 1);
     }
     loop->n_handshakes_failed = 0;
+    if (loop->n_cut > 1) {
+        base_log(BASE_LOG_WARNING, "cut off %u more connections that held most", loop->n_cut - 1);
+    }
+    loop->n_cut = 0;
     for (struct net_connection *each = loop->connections; each != NULL; each = next) {
         next = each->next;
         if (each->lingering) {
@@ -256,6 +260,7 @@ void *net_loop_run(void *argument)
         once_a_second(loop);
         net_loop_read_mailbox(loop);
         flush_woken(loop);
+        net_loop_relieve(loop);
         net_loop_resume_reading(loop);
         bury(loop);
     }

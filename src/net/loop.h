@@ -57,6 +57,8 @@ struct net_loop {
     bool accepting;               /* only the first loop: whether the listening socket is watched */
     bool draining;                /* no connection is taken any more */
     unsigned n_handshakes_failed; /* since it was last logged */
+    int64_t overdrawn_since_ns;   /* since when twice the budget is spent; 0: it is not */
+    unsigned n_cut;               /* the same, of connections cut off for what they held */
     uint8_t *read_buffer;         /* BASE_READ_BUFFER_BYTES */
     uint8_t *write_buffer;        /* BASE_WRITE_BUFFER_BYTES */
 };
@@ -95,6 +97,9 @@ void net_connection_read(struct net_connection *connection);
 /* Sends all that the session has to say and the socket takes; ends the connection when that was the
  * last. */
 void net_connection_flush(struct net_connection *connection);
+/* Once twice the budget is spent nobody is read from, so that what is half received stays so: cuts
+ * off the one of the loop's connections that holds most, so that the others go on. */
+void net_loop_relieve(struct net_loop *loop);
 /* Reads from those that TLS holds more of. */
 void net_loop_read_ready(struct net_loop *loop);
 /* Whether TLS is late: a handshake, or the rest of a record. */

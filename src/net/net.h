@@ -6,7 +6,8 @@
  *
  * One budget counts the bytes in flight over all connections. While it is spent, only connections
  * that hold little are read from, and in each loop one that holds more, so that what was begun
- * comes to its end one after another. What makes no progress ends by time: tick closes it.
+ * comes to its end one after another. What makes no progress ends by time: tick closes it. Once
+ * twice the budget is spent, whoever holds most is cut off.
  */
 #ifndef ZANDAKA_NET_H
 #define ZANDAKA_NET_H

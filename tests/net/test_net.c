@@ -4,6 +4,7 @@
  */
 #include "net/net.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -125,14 +126,14 @@ static const struct net_handler echo_handler = {echo_opened,   echo_received,   
                                                 echo_finished, echo_held_bytes, echo_tick,
                                                 echo_drain,    echo_closed};
 
-static int open_fixture(void **state)
+static int open_fixture_with(void **state, size_t inflight_max_bytes)
 {
     struct fixture *fixture = base_allocate_zeroed(1, sizeof *fixture);
     fixture_of = fixture;
     struct net_options options = {.listen = BASE_TEXT("127.0.0.1:0"),
                                   .n_loops = 2,
                                   .connections_max = 50,
-                                  .inflight_max_bytes = 100000,
+                                  .inflight_max_bytes = inflight_max_bytes,
                                   .handler = &echo_handler,
                                   .context = fixture};
     struct base_text message;
@@ -140,6 +141,16 @@ static int open_fixture(void **state)
     assert_non_null(fixture->server);
     *state = fixture;
     return 0;
+}
+
+static int open_fixture(void **state)
+{
+    return open_fixture_with(state, 100000);
+}
+
+static int open_large_fixture(void **state)
+{
+    return open_fixture_with(state, (size_t)16 << 20);
 }
 
 static int close_fixture(void **state)
@@ -284,9 +295,9 @@ static void release_output(struct net_message *message)
     (void)pthread_mutex_unlock(&release->lock);
 }
 
-/* The budget is 100,000 bytes, and a favoured connection may hold 16 MiB; with all answers held
- * back, far less than what the client offers may be taken. What a socket's buffers hold is the
- * kernel's, so the client's socket tells when the server stopped reading: it takes nothing more. */
+/* The budget is 16 MiB, and as much may a favoured connection hold; with all answers held back, far
+ * less than what the client offers may be taken. What a socket's buffers hold is the kernel's, so
+ * the client's socket tells when the server stopped reading: it takes nothing more. */
 static void a_connection_that_holds_much_is_not_read_for_ever(void **state)
 {
     struct fixture *fixture = *state;
@@ -305,7 +316,7 @@ static void a_connection_that_holds_much_is_not_read_for_ever(void **state)
         }
         offered += (size_t)n;
     }
-    assert_true(offered > 100000);
+    assert_true(offered > (size_t)16 << 20);
     assert_true(offered < ((size_t)64 << 20));
 
     atomic_store(&fixture->holding, false);
@@ -384,6 +395,36 @@ static void requests_that_are_beyond_the_budget_together_all_end(void **state)
         assert_int_equal(receive_all(fds[i], back, sizeof back), sizeof back);
         (void)close(fds[i]);
     }
+}
+
+static void who_holds_most_is_cut_off_once_twice_the_budget_is_spent(void **state)
+{
+    struct fixture *fixture = *state;
+    static char block[250000];
+    memset(block, 'x', sizeof block);
+    block[0] = '(';
+    int small = dial(fixture);
+    send_all(small, block, 30000);
+    while (atomic_load(&fixture->n_received) < 30000) {
+        (void)sched_yield();
+    }
+    int most = dial(fixture);
+    must_answer_within_a_while(most);
+    send_all(most, block, sizeof block);
+    char back[5];
+    ssize_t n = read(most, back, sizeof back);
+    assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+    /* The others go on. */
+    int quiet = dial(fixture);
+    must_answer_within_a_while(quiet);
+    send_all(quiet, "quiet", 5);
+    assert_int_equal(receive_all(quiet, back, 5), 5);
+    must_answer_within_a_while(small);
+    send_all(small, ")", 1);
+    assert_int_equal(receive_all(small, back, 1), 1);
+    (void)close(quiet);
+    (void)close(most);
+    (void)close(small);
 }
 
 static void a_connection_beyond_the_limit_is_closed_and_the_others_live(void **state)
@@ -508,9 +549,11 @@ int main(void)
         WITH_FIXTURE(what_is_sent_comes_back_on_every_connection),
         WITH_FIXTURE(more_than_the_socket_takes_arrives_whole_and_in_order),
         WITH_FIXTURE(a_session_that_ends_says_its_last_word),
-        WITH_FIXTURE(a_connection_that_holds_much_is_not_read_for_ever),
+        cmocka_unit_test_setup_teardown(a_connection_that_holds_much_is_not_read_for_ever,
+                                        open_large_fixture, close_fixture),
         WITH_FIXTURE(who_holds_little_is_answered_while_the_budget_is_spent),
         WITH_FIXTURE(requests_that_are_beyond_the_budget_together_all_end),
+        WITH_FIXTURE(who_holds_most_is_cut_off_once_twice_the_budget_is_spent),
         WITH_FIXTURE(a_connection_beyond_the_limit_is_closed_and_the_others_live),
         WITH_FIXTURE(a_drain_tells_every_session_and_waits_for_it),
         WITH_FIXTURE(a_taken_port_is_told),
