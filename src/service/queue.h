@@ -1,6 +1,6 @@
 /*
- * The line of calls that wait for a batch: bounded, and fair among callers. A pure data structure:
- * no threads, no clock, no memory but its own.
+ * The calls that wait for a batch: bounded, and fair among callers. A pure data structure: no
+ * threads, no clock, no memory but its own.
  *
  *   1. Calls of one caller that are of one class (lone: one command; bulk: more) leave in the order
  *      in which they came.
@@ -9,43 +9,25 @@
  *      starve either.
  *   3. Within a class, callers are served in turn, one call each.
  *   4. A call is never split: its commands are one batch's.
- *   5. No more than BASE_QUEUE_MAX commands wait. A caller in line has at least one of them, which
- *      bounds the lines too.
+ *   5. No more than BASE_QUEUE_MAX commands wait, and who has some waiting may have no more than
+ *      there is room left for others: one caller alone has half at the most, two a third each, n of
+ *      them leave 1/(n + 1). So no caller's storm makes another's call OVERLOADED.
  */
 #ifndef ZANDAKA_SERVICE_QUEUE_H
 #define ZANDAKA_SERVICE_QUEUE_H
 
-#include "service/service.h"
+#include "service/lines.h"
 
-/* The waiting calls of one caller and one class. It exists while there are any. */
-struct service_line {
-    uint64_t caller;
-    struct service_call *first; /* linked by the calls' `next` */
-    struct service_call *last;
-    struct service_line *next_in_turn; /* who is served after this one */
-    struct service_line *next_in_bucket;
-};
-
-/* The lines of one class. */
-struct service_lines {
-    struct service_line *first_in_turn;
-    struct service_line *last_in_turn;
-    struct service_line *buckets[BASE_QUEUE_MAX]; /* by caller */
-};
-
-/* Zeroed memory is an empty queue; there is nothing to close. About 1 MiB, touched as needed. */
+/* Zeroed memory is an empty queue; there is nothing to close. About 2 MiB, touched as needed. */
 struct service_queue {
     size_t n_commands;
     bool bulk_is_due; /* the last batch took none of the bulk calls that waited */
     struct service_lines lone;
     struct service_lines bulk;
-    struct service_line *spare_lines; /* linked by next_in_bucket */
-    size_t n_lines_made;
-    struct service_line lines[BASE_QUEUE_MAX];
 };
 
-/* Puts a call into its caller's line, in constant time. False: its commands do not fit, and it was
- * not taken. */
+/* Puts a call into its caller's line, in constant time. False: its commands do not fit, or the
+ * caller has its share, and it was not taken. */
 bool service_queue_push(struct service_queue *queue, struct service_call *call) BASE_MUST_USE;
 
 /* Takes the calls of the next batch, BASE_BATCH_MAX commands at most, in the order in which they

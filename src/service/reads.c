@@ -1,37 +1,27 @@
 #include "service/reads.h"
 
+#include <stddef.h>
+
 bool service_reads_push(struct service_reads *reads, struct service_read *read)
 {
-    if (reads->n_reads == BASE_READ_QUEUE_MAX) {
+    size_t room = BASE_READ_QUEUE_MAX - reads->n_reads;
+    if (service_lines_held(&reads->lines, read->caller) + 1 > room) {
         return false;
     }
-    struct service_read_line *line = &reads->lines[read->caller % SERVICE_READ_LINES];
-    read->next = NULL;
-    if (line->first == NULL) {
-        line->first = read;
-    } else {
-        line->last->next = read;
-    }
-    line->last = read;
+    service_lines_push(&reads->lines, read->caller, 1, &read->link);
     reads->n_reads++;
     return true;
 }
 
 struct service_read *service_reads_take(struct service_reads *reads)
 {
-    if (reads->n_reads == 0) {
+    struct service_link *first = service_lines_first(&reads->lines);
+    if (first == NULL) {
         return NULL;
     }
-    struct service_read_line *line;
-    do {
-        line = &reads->lines[reads->turn];
-        reads->turn = (reads->turn + 1) % SERVICE_READ_LINES;
-    } while (line->first == NULL);
-    struct service_read *read = line->first;
-    line->first = read->next;
+    service_lines_take(&reads->lines, 1);
     reads->n_reads--;
-    read->next = NULL;
-    return read;
+    return (struct service_read *)((char *)first - offsetof(struct service_read, link));
 }
 
 void service_read_answer(struct service_read *read, struct store *store,

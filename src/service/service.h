@@ -47,6 +47,11 @@ struct service_result {
     struct base_refusal refusal; /* when refused; its text points into the command */
 };
 
+/* What a waiting call or read hangs by. */
+struct service_link {
+    struct service_link *next;
+};
+
 /*
  * Writes of one caller that travel together: one command, or a Submit's. The caller makes it, keeps
  * it and its arena untouched until `done` was called, and owns it again from then on.
@@ -60,9 +65,9 @@ struct service_call {
     struct base_arena *arena;       /* where the results' records go */
     /* Called once, on a thread of the service, when every result is there. Must not wait. */
     void (*done)(struct service_call *call);
-    void *context;             /* the caller's own */
-    int64_t taken_mono_ns;     /* when it was submitted; this and the next are the service's own */
-    struct service_call *next; /* while it has the call */
+    void *context;            /* the caller's own */
+    int64_t taken_mono_ns;    /* when it was submitted; this and the next are the service's own */
+    struct service_link link; /* while it has the call */
 };
 
 /* A read. As a call, but for what it asks. */
@@ -74,8 +79,8 @@ struct service_read {
     void (*done)(struct service_read *read, enum base_reason reason);
     int64_t deadline_mono_ns;
     void *context;
-    uint64_t caller;           /* reads of one caller stand in one line; lines are served in turn */
-    struct service_read *next; /* the service's own */
+    uint64_t caller;          /* reads of one caller stand in one line; lines are served in turn */
+    struct service_link link; /* the service's own */
 };
 
 struct service_options {

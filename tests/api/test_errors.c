@@ -448,7 +448,7 @@ static void a_full_queue_says_so(void **state)
                                               .transaction_id = BASE_TEXT("fill")};
     }
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        calls[i] = (struct service_call){.caller = 7,
+        calls[i] = (struct service_call){.caller = i,
                                          .n_commands = BASE_SUBMIT_MAX,
                                          .commands = commands,
                                          .results = results,

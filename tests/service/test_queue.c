@@ -56,7 +56,7 @@ static void push_named(struct queue_fixture *fixture, const char *token)
         *star = '\0';
     }
     call->context = name;
-    call->next = call; /* whatever its owner left there */
+    call->link.next = &call->link; /* whatever its owner left there */
     assert_true(service_queue_push(&fixture->queue, call));
 }
 
@@ -80,7 +80,7 @@ static void run_step(struct queue_fixture *fixture, const char *name, const char
         fail_msg("%s: in `%s`, %zu calls were taken", name, step, n_taken);
     }
     for (size_t i = 0; i < n_taken; i++) {
-        assert_null(fixture->taken[i]->next); /* nothing of the line goes out with it */
+        assert_null(fixture->taken[i]->link.next); /* nothing of the line goes out with it */
     }
 }
 
@@ -188,8 +188,8 @@ static void callers_are_spread_over_the_buckets(void **state)
 static void nobody_waits_behind_another_callers_flood(void **state)
 {
     struct queue_fixture *fixture = *state;
-    static struct service_call flood[10 * BASE_BATCH_MAX];
-    for (size_t i = 0; i < 10 * BASE_BATCH_MAX; i++) {
+    static struct service_call flood[8 * BASE_BATCH_MAX];
+    for (size_t i = 0; i < 8 * BASE_BATCH_MAX; i++) {
         flood[i] = (struct service_call){.caller = 7, .n_commands = 1};
         assert_true(service_queue_push(&fixture->queue, &flood[i]));
     }
@@ -226,6 +226,79 @@ static void the_limit_counts_commands_and_calls_are_taken_whole(void **state)
     assert_true(service_queue_push(&fixture->queue, &another));
 }
 
+/* Who is in line with what; `n` calls of `n_commands` each, as far as they are taken. */
+static size_t push_flood(struct queue_fixture *fixture, struct service_call *calls, size_t n,
+                         uint64_t caller, size_t n_commands)
+{
+    size_t n_taken = 0;
+    while (n_taken < n) {
+        calls[n_taken] = (struct service_call){.caller = caller, .n_commands = n_commands};
+        if (!service_queue_push(&fixture->queue, &calls[n_taken])) {
+            break;
+        }
+        n_taken++;
+    }
+    return n_taken;
+}
+
+static void a_caller_may_have_no_more_waiting_than_is_left_for_others(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    static struct service_call floods[4][BASE_QUEUE_MAX];
+    struct service_call full = {.caller = 99, .n_commands = BASE_SUBMIT_MAX};
+    struct service_call lone = {.caller = 98, .n_commands = 1};
+    /* One alone has half; whoever comes next, half of what is left of it, and so on. */
+    assert_int_equal(push_flood(fixture, floods[0], BASE_QUEUE_MAX, 1, 1), 8192);
+    assert_int_equal(push_flood(fixture, floods[1], BASE_QUEUE_MAX, 2, 1), 4096);
+    assert_int_equal(push_flood(fixture, floods[2], BASE_QUEUE_MAX, 3, BASE_SUBMIT_MAX), 2);
+    assert_int_equal(push_flood(fixture, floods[3], BASE_QUEUE_MAX, 1, 1), 0);
+    /* A quiet caller's Submit is taken whole beside three storms. */
+    assert_true(service_queue_push(&fixture->queue, &full));
+    assert_true(service_queue_push(&fixture->queue, &lone));
+    /* What leaves makes room; lone and bulk calls count together. */
+    size_t n_lone = 0;
+    while (n_lone == 0 || fixture->queue.n_commands > BASE_BATCH_MAX) {
+        n_lone += service_queue_take(&fixture->queue, fixture->taken);
+    }
+    while (service_queue_take(&fixture->queue, fixture->taken) > 0) {
+    }
+    assert_int_equal(push_flood(fixture, floods[0], 7, 1, BASE_SUBMIT_MAX), 7);
+    assert_int_equal(push_flood(fixture, floods[1], BASE_QUEUE_MAX, 1, 1), BASE_SUBMIT_MAX);
+    assert_false(
+        service_queue_push(&fixture->queue, &(struct service_call){.caller = 1, .n_commands = 2}));
+}
+
+/* Storms that fill up again before each batch, in turn: how the room is shared at last. */
+static void storms_settle_on_equal_shares_and_leave_one_more(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    enum { STORMS = 3 };
+    static struct service_call calls[STORMS][BASE_QUEUE_MAX];
+    size_t n_made[STORMS] = {0};
+    for (int batch = 0; batch < 40; batch++) {
+        for (size_t storm = 0; storm < STORMS; storm++) {
+            bool taken = true;
+            while (taken) {
+                struct service_call *call = &calls[storm][n_made[storm]++ % BASE_QUEUE_MAX];
+                *call = (struct service_call){.caller = storm, .n_commands = 1};
+                taken = service_queue_push(&fixture->queue, call);
+            }
+            n_made[storm]--;
+        }
+        size_t left = BASE_QUEUE_MAX - fixture->queue.n_commands;
+        assert_true(left > 0);
+        assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), BASE_BATCH_MAX);
+    }
+    size_t left = BASE_QUEUE_MAX - fixture->queue.n_commands;
+    for (size_t storm = 0; storm < STORMS; storm++) {
+        size_t held = service_lines_held(&fixture->queue.lone, storm);
+        assert_in_range(held, BASE_QUEUE_MAX / 4 - BASE_BATCH_MAX,
+                        BASE_QUEUE_MAX / 4 + BASE_BATCH_MAX);
+    }
+    assert_in_range(left, BASE_QUEUE_MAX / 4 - BASE_BATCH_MAX,
+                    BASE_QUEUE_MAX / 4 + 2 * BASE_BATCH_MAX);
+}
+
 /* As many callers as there can be, over and over: their lines are used again. */
 static void every_waiting_command_may_be_another_callers(void **state)
 {
@@ -257,6 +330,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_waits_behind_another_callers_flood, open_queue,
                                         close_queue),
         cmocka_unit_test_setup_teardown(the_limit_counts_commands_and_calls_are_taken_whole,
+                                        open_queue, close_queue),
+        cmocka_unit_test_setup_teardown(a_caller_may_have_no_more_waiting_than_is_left_for_others,
+                                        open_queue, close_queue),
+        cmocka_unit_test_setup_teardown(storms_settle_on_equal_shares_and_leave_one_more,
                                         open_queue, close_queue),
         cmocka_unit_test_setup_teardown(every_waiting_command_may_be_another_callers, open_queue,
                                         close_queue),

@@ -81,6 +81,25 @@ static void there_are_never_more_than_the_limit(void **state)
     assert_ptr_equal(service_reads_take(&fixture->reads), one_more);
 }
 
+static void a_caller_may_have_no_more_waiting_than_is_left_for_others(void **state)
+{
+    struct reads_fixture *fixture = *state;
+    static const size_t shares[] = {8192, 4096, 2048, 1024};
+    size_t at = 0;
+    for (size_t caller = 0; caller < sizeof shares / sizeof shares[0]; caller++) {
+        for (size_t i = 0; i <= shares[caller]; i++) {
+            fixture->all[at].caller = caller;
+            bool taken = service_reads_push(&fixture->reads, &fixture->all[at]);
+            assert_int_equal(taken, i < shares[caller]);
+            at += taken;
+        }
+    }
+    /* And what one of them leaves is anybody's again. */
+    assert_non_null(service_reads_take(&fixture->reads));
+    fixture->all[at].caller = 7;
+    assert_true(service_reads_push(&fixture->reads, &fixture->all[at]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +107,8 @@ int main(void)
                                         open_reads, close_reads),
         cmocka_unit_test_setup_teardown(no_read_waits_behind_another_callers_thousand, open_reads,
                                         close_reads),
+        cmocka_unit_test_setup_teardown(a_caller_may_have_no_more_waiting_than_is_left_for_others,
+                                        open_reads, close_reads),
         cmocka_unit_test_setup_teardown(there_are_never_more_than_the_limit, open_reads,
                                         close_reads),
     };

@@ -117,6 +117,7 @@ static void a_call_that_does_not_fit_is_overloaded_whole(void **state)
     static struct world_call *calls[BASE_QUEUE_MAX];
     for (size_t i = 0; i < BASE_QUEUE_MAX - 1; i++) {
         calls[i] = world_call_make(world, "add a alice 1");
+        calls[i]->call.caller = i + 1;
         assert_int_equal(service_submit(world->service, &calls[i]->call), BASE_REASON_NONE);
     }
     struct world_call *two = world_call_make(world, "add b alice 1; add c alice 1");
@@ -182,7 +183,7 @@ static void run_counted(struct service_read *read, struct store *store)
 static void done_counted(struct service_read *read, enum base_reason reason)
 {
     struct counted_read *counted = read->context;
-    assert_null(read->next); /* it is its owner's again, with nothing of the line */
+    assert_null(read->link.next); /* it is its owner's again, with nothing of the line */
     counted->n_done++;
     counted->reason = reason;
 }
@@ -193,7 +194,7 @@ static void read_make(struct counted_read *counted, int64_t deadline_mono_ns)
                                               .done = done_counted,
                                               .deadline_mono_ns = deadline_mono_ns,
                                               .context = counted}};
-    counted->read.next = &counted->read; /* whatever its owner left there */
+    counted->read.link.next = &counted->read.link; /* whatever its owner left there */
 }
 
 static void expect_read(const struct counted_read *read, int n_run, int n_done,
@@ -247,6 +248,7 @@ static void reads_are_bounded(void **state)
     static struct counted_read reads[BASE_READ_QUEUE_MAX + 1];
     for (size_t i = 0; i < BASE_READ_QUEUE_MAX + 1; i++) {
         read_make(&reads[i], BASE_NO_DEADLINE);
+        reads[i].read.caller = i;
         assert_int_equal(service_submit_read(world->service, &reads[i].read),
                          i < BASE_READ_QUEUE_MAX ? BASE_REASON_NONE : BASE_REASON_OVERLOADED);
     }
