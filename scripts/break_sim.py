@@ -99,6 +99,16 @@ BREAKS = [
      "if (fact->loaded_version != version && version < 0) {"),
     ("the store does not see that an id was recorded", "src/store/memory/memory.c",
      "if (fact->presence != LEDGER_RECORDED &&", "if (false &&"),
+    ("damage fails a whole batch", "src/service/batch.c",
+     "    if (part->n_calls > 1) {\n        size_t half", "    if (false) {\n        size_t half"),
+    ("damage is taken for a fault that passes", "src/service/batch.c",
+     "    part_give_up(batch, part, BASE_REASON_INTERNAL);",
+     "    part_give_up(batch, part, BASE_REASON_STORE_UNAVAILABLE);"),
+    ("the line is full a batch too early", "src/service/service.c",
+     "call->n_commands > BASE_QUEUE_MAX - queued_commands(service)",
+     "call->n_commands + BASE_BATCH_MAX > BASE_QUEUE_MAX - queued_commands(service)"),
+    ("a balance overflows", "src/ledger/operations.c",
+     "return !overflow && after_minor <= kind_of", "return after_minor <= kind_of"),
 ]
 
 

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Commands of a server that are not answered: those that wait, and some batches under way. */
+#define AHEAD_MAX (BASE_QUEUE_MAX + 4 * BASE_BATCH_MAX)
+
 static const char *name_of(enum base_reason reason)
 {
     return reason == BASE_REASON_NONE ? "success" : base_error_of(reason)->reason;
@@ -29,6 +32,8 @@ static bool rests_on_record(enum base_reason reason)
 void auditor_handed_over(struct auditor *auditor, struct auditor_request *request)
 {
     request->position = auditor->n_rows;
+    request->n_damages = auditor->n_damages;
+    auditor_met_damage(auditor, request);
     for (size_t i = 0; i < request->n_commands; i++) {
         struct auditor_tally *tally = auditor_tally_of(auditor, &request->commands[i]);
         tally->handed_over++;
@@ -40,6 +45,33 @@ void auditor_store_failed(struct auditor_request *request, bool unknown)
 {
     request->store_failed = true;
     request->outcome_unknown = request->outcome_unknown || unknown;
+}
+
+void auditor_damaged(struct auditor *auditor, struct base_text account_id,
+                     struct base_text transaction_id)
+{
+    auditor->damaged_account_id = account_id;
+    auditor->damaged_transaction_id = transaction_id;
+    auditor->n_damages++;
+}
+
+static bool asks_for_damage(const struct auditor *auditor, const struct auditor_request *request)
+{
+    for (size_t i = 0; i < request->n_commands; i++) {
+        const struct ledger_command *command = &request->commands[i];
+        if ((auditor->damaged_account_id.length > 0 &&
+             base_text_equal(auditor->damaged_account_id, command->account_id)) ||
+            (auditor->damaged_transaction_id.length > 0 &&
+             base_text_equal(auditor->damaged_transaction_id, command->transaction_id))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void auditor_met_damage(struct auditor *auditor, struct auditor_request *request)
+{
+    request->met_damage = request->met_damage || asks_for_damage(auditor, request);
 }
 
 void auditor_lost(struct auditor *auditor, const struct auditor_request *request)
@@ -204,6 +236,10 @@ static void judge_fault(struct judgement *judgement, size_t index, bool taken, i
     const struct auditor_request *request = judgement->request;
     switch (judgement->results[index].refusal.reason) {
     case BASE_REASON_OVERLOADED:
+        if (taken || request->n_ahead + request->n_commands <= BASE_QUEUE_MAX) {
+            fail(judgement, index, "contract 4", "there was room in the line");
+        }
+        return;
     case BASE_REASON_SHUTTING_DOWN:
         if (taken) {
             fail(judgement, index, "contract 3.11", "the server had taken the request");
@@ -217,6 +253,11 @@ static void judge_fault(struct judgement *judgement, size_t index, bool taken, i
     case BASE_REASON_OUTCOME_UNKNOWN:
         if (!request->outcome_unknown) {
             fail(judgement, index, "contract 4", "no commit's outcome was unknown");
+        }
+        return;
+    case BASE_REASON_INTERNAL:
+        if (!request->met_damage) {
+            fail(judgement, index, "contract 4", "all that it asks for can be read");
         }
         return;
     case BASE_REASON_DEADLINE_EXCEEDED:
@@ -259,6 +300,23 @@ static void judge_order(struct judgement *judgement)
     }
 }
 
+/* What was damaged all the time cannot be told of; and the line has an end (base/limits.h). */
+static void judge_bounds(struct judgement *judgement, bool taken)
+{
+    const struct auditor_request *request = judgement->request;
+    bool unreadable = asks_for_damage(judgement->auditor, request) &&
+                      request->n_damages == judgement->auditor->n_damages;
+    for (size_t i = 0; i < request->n_commands && unreadable; i++) {
+        enum base_reason reason = judgement->results[i].refusal.reason;
+        if (reason == BASE_REASON_NONE || is_refusal_by_rule(reason)) {
+            fail(judgement, i, "contract 3.12", "nobody could read what that rests on");
+        }
+    }
+    if (taken && request->n_ahead + request->n_commands > AHEAD_MAX) {
+        fail(judgement, 0, "contract 4", "it was taken into a line that is full");
+    }
+}
+
 static void settle_tally(struct auditor *auditor, const struct auditor_request *request,
                          const struct ledger_command *command, const struct service_result *result)
 {
@@ -292,4 +350,5 @@ void auditor_answered(struct auditor *auditor, const struct auditor_request *req
         }
     }
     judge_order(&judgement);
+    judge_bounds(&judgement, taken);
 }

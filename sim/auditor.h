@@ -23,12 +23,17 @@ struct auditor_request {
     const struct ledger_command *commands;
     const struct ledger_kinds *kinds; /* the configuration of that server */
     int64_t deadline_ns;
+    size_t n_ahead; /* commands that the server had not answered when this came */
 
     /* The auditor's own: the journal's length when it was handed over, and what went wrong with the
      * store of its server since. */
     size_t position;
     bool store_failed;
     bool outcome_unknown;
+    /* Whether something that it asks for could not be read at some moment since, and how often
+     * there had been such news when it was handed over. */
+    bool met_damage;
+    uint64_t n_damages;
 };
 
 struct auditor_failure {
@@ -67,6 +72,11 @@ void auditor_announce(struct auditor *auditor, const struct ledger_command *comm
 void auditor_handed_over(struct auditor *auditor, struct auditor_request *request);
 /* The store of its server failed while it had the request; `unknown`: with an unknown outcome. */
 void auditor_store_failed(struct auditor_request *request, bool unknown);
+/* From now on nobody can read that account, or what is recorded under that id; empty: it can be
+ * read again. Then auditor_met_damage is called for each request that a server has. */
+void auditor_damaged(struct auditor *auditor, struct base_text account_id,
+                     struct base_text transaction_id);
+void auditor_met_damage(struct auditor *auditor, struct auditor_request *request);
 /* The server has answered. `taken` false: it did not take the request in the first place. */
 void auditor_answered(struct auditor *auditor, const struct auditor_request *request,
                       const struct service_result *results, bool taken, int64_t now_ns);

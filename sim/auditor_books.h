@@ -71,6 +71,9 @@ struct auditor {
     size_t n_clock;
     size_t clock_capacity;
     int64_t *clock; /* what servers' clocks have shown, in the order of looking */
+    struct base_text damaged_account_id; /* what cannot be read now; empty: nothing */
+    struct base_text damaged_transaction_id;
+    uint64_t n_damages; /* news of these */
 };
 
 /* Keeps the first rule that is broken. */

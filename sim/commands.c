@@ -99,6 +99,18 @@ static struct ledger_command fresh(struct sim_world *world)
     return keep(world, command);
 }
 
+struct ledger_command sim_command_enrich(struct sim_world *world)
+{
+    struct ledger_amount *amount = base_arena_take(&world->arena, sizeof *amount);
+    *amount = (struct ledger_amount){world->kinds.kinds[0].code, BASE_AMOUNT_MAX};
+    struct ledger_command command = fresh_id(world);
+    command.operation = RECORD_OPERATION_ADD;
+    command.account_id = sim_account_id(world, 0);
+    command.n_amounts = 1;
+    command.amounts = amount;
+    return keep(world, command);
+}
+
 /* A top-up and a payment of just that: the second can only be when the first is. */
 static struct ledger_command consume_just_that(struct sim_world *world, struct ledger_command add)
 {

@@ -33,6 +33,83 @@ void sim_observe(struct sim_world *world)
     }
 }
 
+/* --- damage --- */
+
+/* What is damaged has changed: the auditor hears of it, and so do the requests under way. */
+static void damage(struct sim_world *world, struct base_text account_id,
+                   struct base_text transaction_id)
+{
+    world->damaged_account_id = account_id;
+    world->damaged_transaction_id = transaction_id;
+    auditor_damaged(world->auditor, account_id, transaction_id);
+    for (unsigned i = 0; i < world->swarm.n_servers; i++) {
+        for (struct sim_delivery *at = world->servers[i].deliveries; at != NULL; at = at->next) {
+            auditor_met_damage(world->auditor, &at->request);
+        }
+    }
+    sim_tell(world, transaction_id, account_id, "account `%.*s` and transaction `%.*s` are damaged",
+             BASE_TEXT_ARGS(account_id), BASE_TEXT_ARGS(transaction_id));
+}
+
+void sim_store_mend(struct sim_world *world)
+{
+    damage(world, (struct base_text){0}, (struct base_text){0});
+}
+
+static void end_damage(struct sim_world *world, void *subject, uint64_t number)
+{
+    (void)subject;
+    (void)number;
+    sim_store_mend(world);
+}
+
+static void begin_damage(struct sim_world *world, void *subject, uint64_t number)
+{
+    (void)subject;
+    (void)number;
+    if (world->healing) {
+        return;
+    }
+    struct base_text none = {0};
+    bool is_account = sim_random_chance(&world->random, 500);
+    bool is_transaction = !is_account || sim_random_chance(&world->random, 300);
+    size_t account = (size_t)sim_random_below(&world->random, world->swarm.n_accounts);
+    uint64_t id = sim_random_below(&world->random, world->n_ids + 1);
+    damage(world, is_account ? sim_account_id(world, account) : none,
+           is_transaction ? base_arena_print(&world->arena, "t%llu", (unsigned long long)id)
+                          : none);
+    sim_after(world, sim_random_between(&world->random, 1, world->swarm.damage_max_ns), end_damage,
+              NULL, 0);
+}
+
+void sim_store_begin_damage(struct sim_world *world)
+{
+    if (world->swarm.damage_after_ns > 0) {
+        sim_after(world, world->swarm.damage_after_ns, begin_damage, NULL, 0);
+    }
+}
+
+static bool is_damaged(struct base_text damaged, struct base_text id)
+{
+    return damaged.length > 0 && base_text_equal(damaged, id);
+}
+
+/* A store does not say which of the things that it is asked for it cannot read. */
+static bool meets_damage(const struct sim_world *world, const struct ledger_facts *facts)
+{
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        if (is_damaged(world->damaged_account_id, facts->accounts[i]->account_id)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < facts->n_transactions; i++) {
+        if (is_damaged(world->damaged_transaction_id, facts->transactions[i]->transaction_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- beneath the faults --- */
 
 static struct sim_world *world_of(const struct sim_door *door)
@@ -56,6 +133,10 @@ static void delay(struct sim_server *server)
 static enum store_fault door_load(struct store *base, unsigned session, struct ledger_facts *facts)
 {
     struct sim_door *door = (struct sim_door *)base;
+    if (meets_damage(world_of(door), facts)) {
+        world_of(door)->counts[SIM_COUNT_DAMAGED]++;
+        return STORE_CORRUPT;
+    }
     enum store_fault fault = store_load(world_of(door)->memory, session, facts);
     delay(door->server);
     return fault;
@@ -117,8 +198,11 @@ static enum store_fault door_read_transaction(struct store *base, struct base_te
                                               struct base_arena *arena, bool *ret_found,
                                               struct base_bytes *ret_record)
 {
-    return store_read_transaction(world_of((struct sim_door *)base)->memory, transaction_id, arena,
-                                  ret_found, ret_record);
+    struct sim_world *world = world_of((struct sim_door *)base);
+    if (is_damaged(world->damaged_transaction_id, transaction_id)) {
+        return STORE_CORRUPT;
+    }
+    return store_read_transaction(world->memory, transaction_id, arena, ret_found, ret_record);
 }
 
 static enum store_fault door_read_accounts(struct store *base, size_t n,
@@ -126,8 +210,13 @@ static enum store_fault door_read_accounts(struct store *base, size_t n,
                                            struct base_arena *arena,
                                            struct ledger_account *ret_accounts)
 {
-    return store_read_accounts(world_of((struct sim_door *)base)->memory, n, account_ids, arena,
-                               ret_accounts);
+    struct sim_world *world = world_of((struct sim_door *)base);
+    for (size_t i = 0; i < n; i++) {
+        if (is_damaged(world->damaged_account_id, account_ids[i])) {
+            return STORE_CORRUPT;
+        }
+    }
+    return store_read_accounts(world->memory, n, account_ids, arena, ret_accounts);
 }
 
 static enum store_fault door_read_entries(struct store *base,
@@ -135,7 +224,11 @@ static enum store_fault door_read_entries(struct store *base,
                                           struct base_arena *arena,
                                           struct store_entries_page *ret_page)
 {
-    return store_read_entries(world_of((struct sim_door *)base)->memory, query, arena, ret_page);
+    struct sim_world *world = world_of((struct sim_door *)base);
+    if (is_damaged(world->damaged_account_id, query->account_id)) {
+        return STORE_CORRUPT;
+    }
+    return store_read_entries(world->memory, query, arena, ret_page);
 }
 
 /* The memory is the world's, and outlives its servers. */

@@ -327,6 +327,9 @@ void sim_server_hand_over(struct sim_server *server, const struct sim_attempt *a
         sim_tell_command(world, &attempt->commands[i], "server %u gets: %s", server->number,
                          sim_command_text(world, &attempt->commands[i]));
     }
+    for (const struct sim_delivery *at = delivery->next; at != NULL; at = at->next) {
+        delivery->request.n_ahead += at->request.n_commands;
+    }
     auditor_handed_over(world->auditor, &delivery->request);
     enum base_reason reason = service_submit(server->service, &delivery->call);
     if (reason != BASE_REASON_NONE) {

@@ -93,6 +93,24 @@ static void turn_into_corner(struct sim_random *random, struct sim_swarm *swarm)
     swarm->amount_max_minor = 1000000;
 }
 
+static void damage(struct sim_random *random, struct sim_swarm *swarm)
+{
+    swarm->damage_after_ns = sim_random_between(random, 1, 300 * MILLISECOND_NS);
+    swarm->damage_max_ns = PICK_ONE(random, 20, 200, 2000, 20000) * MILLISECOND_NS;
+}
+
+/* A line that is full, or a balance that is: what takes ten thousand commands, or more. */
+static void crowd(struct sim_random *random, struct sim_swarm *swarm)
+{
+    swarm->bulk_enriches = sim_random_chance(random, 500);
+    swarm->bulk = (unsigned)PICK_ONE(random, 10, 17, 20);
+    swarm->bulk_at_ns = sim_random_between(random, 1, 300 * MILLISECOND_NS);
+    if (swarm->bulk_enriches) {
+        swarm->n_accounts = 1;
+        swarm->amount_max_minor = BASE_AMOUNT_MAX;
+    }
+}
+
 struct sim_swarm sim_swarm_pick(struct sim_random *random)
 {
     struct sim_swarm swarm = {
@@ -112,6 +130,12 @@ struct sim_swarm sim_swarm_pick(struct sim_random *random)
     struct sim_random aside = *random;
     if (sim_random_chance(&aside, 60)) {
         turn_into_corner(&aside, &swarm);
+    }
+    if (sim_random_chance(&aside, 150)) {
+        damage(&aside, &swarm);
+    }
+    if (sim_random_chance(&aside, 5)) {
+        crowd(&aside, &swarm);
     }
     return swarm;
 }

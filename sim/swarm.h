@@ -7,6 +7,8 @@
 
 #include "sim/random.h"
 
+#include <stdbool.h>
+
 #define SIM_SERVERS_MAX 3
 #define SIM_CALLERS_MAX 12
 #define SIM_ACCOUNTS_MAX 8
@@ -35,6 +37,8 @@ struct sim_swarm {
     unsigned unknown_late;
     int64_t late_max_ns;
     unsigned read_unavailable;
+    int64_t damage_after_ns; /* something cannot be read from then on; 0: never */
+    int64_t damage_max_ns;
     int64_t store_delay_max_ns;
 
     int64_t fall_mean_ns; /* from one restart of some server to the next; 0: none */
@@ -65,6 +69,9 @@ struct sim_swarm {
     unsigned add; /* rather than consume */
     int64_t amount_max_minor;
     unsigned unknown_kind;
+    unsigned bulk;      /* so many of the largest requests come at once */
+    bool bulk_enriches; /* with as much as can be for one account; else with what is repeated */
+    int64_t bulk_at_ns;
 };
 
 struct sim_swarm sim_swarm_pick(struct sim_random *random);

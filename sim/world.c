@@ -32,6 +32,8 @@ const char *const sim_count_names[SIM_COUNTS] = {
     [SIM_COUNT_CRASHES_AFTER_COMMIT] = "crashes between a commit and its answers",
     [SIM_COUNT_STOPS] = "stops in order",
     [SIM_COUNT_COMMITS] = "commits that reached the store",
+    [SIM_COUNT_DAMAGED] = "loads that met what cannot be read",
+    [SIM_COUNT_CROWDS] = "times that the largest requests came all at once",
 };
 
 /* --- time --- */
@@ -181,6 +183,8 @@ static void open_world(struct sim_world *world, uint64_t seed, struct sim_story 
         sim_caller_open(world, i);
     }
     sim_server_begin_falling(world);
+    sim_store_begin_damage(world);
+    sim_crowd_begin(world);
 }
 
 static void close_world(struct sim_world *world)
@@ -231,6 +235,7 @@ struct sim_outcome sim_world_run(uint64_t seed, struct sim_story story, uint64_t
     open_world(&world, seed, story);
     run_day(&world);
     world.healing = true;
+    sim_store_mend(&world);
     run_out(&world);
     expect_all_answered(&world);
     if (!over(&world)) {

@@ -9,6 +9,7 @@
  *   faults.c    the store of a server: store/memory behind store/faulty, with delays
  *   network.c   requests and answers on their way: lost, late, twice, out of order
  *   caller.c    callers: what they ask, when they repeat it, and when they give up
+ *   crowd.c     the largest requests, many at once: the line is full, a balance near int64
  *   commands.c  commands and how they are repeated: the same, reordered, relabelled, changed
  *   auditor*.c  the judgement (auditor.h)
  *
@@ -59,6 +60,8 @@ enum sim_count {
     SIM_COUNT_CRASHES_AFTER_COMMIT,
     SIM_COUNT_STOPS,
     SIM_COUNT_COMMITS,
+    SIM_COUNT_DAMAGED,
+    SIM_COUNT_CROWDS,
     SIM_COUNTS
 };
 extern const char *const sim_count_names[SIM_COUNTS];
@@ -146,6 +149,9 @@ struct sim_world {
     size_t ids_capacity;
     struct sim_id *ids;
     size_t n_variants;
+    /* What no server can read just now; empty: nothing. */
+    struct base_text damaged_account_id;
+    struct base_text damaged_transaction_id;
     uint64_t n_commands; /* sent so far */
     bool healing;        /* no more faults, nothing new: what was begun comes to its end */
     uint64_t counts[SIM_COUNTS];
@@ -202,8 +208,16 @@ void sim_server_begin_falling(struct sim_world *world);
 /* Time passes for a server that is at work. It does not return if the server dies meanwhile. */
 void sim_server_pass_time(struct sim_server *server, int64_t duration_ns);
 struct store *sim_store_open(struct sim_server *server);
+/* Something becomes unreadable for a while, if it is that kind of world; and can be read again. */
+void sim_store_begin_damage(struct sim_world *world);
+void sim_store_mend(struct sim_world *world);
 /* Tells the auditor of what has become durable. */
 void sim_observe(struct sim_world *world);
+
+/* --- crowd.c --- */
+
+/* At some time, many large requests reach a server at once, if it is that kind of world. */
+void sim_crowd_begin(struct sim_world *world);
 
 /* --- network.c --- */
 
@@ -224,6 +238,8 @@ struct ledger_command *sim_commands_make(struct sim_world *world, size_t n);
 /* The command once more: the same, or reordered or relabelled, which is no other content. */
 struct ledger_command sim_command_again(struct sim_world *world, struct ledger_command command);
 struct ledger_command sim_command_fence(struct base_text transaction_id);
+/* A new Add of the largest amount there is, always to the same balance. */
+struct ledger_command sim_command_enrich(struct sim_world *world);
 struct base_text sim_account_id(struct sim_world *world, size_t number);
 
 /* --- reads.c --- */
