@@ -8,7 +8,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotobuf-
 protobuf-c-compiler libprotobuf-c-dev libnghttp2-dev librocksdb-dev libjansson-dev nettle-dev
 libxxhash-dev libinih-dev libcsv-dev libpq-dev libssl-dev python3"
 test="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev curl git openssl
-python3-grpcio python3-protobuf protobuf-compiler-grpc nghttp2-client gcovr util-linux procps postgresql"
+python3-grpcio python3-protobuf protobuf-compiler-grpc python3-jsonschema nghttp2-client gcovr
+util-linux procps postgresql"
 # Any Go from 1.19 on will do: the package only where there is none.
 command -v go >/dev/null || test="$test golang-go"
 
