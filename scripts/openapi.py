@@ -61,8 +61,9 @@ for message in ("AddRequest", "ConsumeRequest"):
                    f"{message}.amounts": AMOUNTS, f"{message}.description": DESCRIPTION,
                    f"{message}.metadata": LABELS})
 
+# A number must be written in plain digits, which JSON Schema cannot say: not 1.0, not 1e3.
 AMOUNT_IN = {"anyOf": [
-    {"type": "string", "pattern": "^[1-9][0-9]*$"},
+    {"type": "string", "pattern": "^[1-9][0-9]{0,15}$"},
     {"type": "integer", "minimum": 1, "maximum": LIMIT["AMOUNT_MAX"]}]}
 INT64_OUT = {"type": "string", "pattern": "^(0|-?[1-9][0-9]*)$"}
 TIMESTAMP = {"type": "string", "format": "date-time"}
@@ -203,7 +204,7 @@ class Document:
             "parameters": [{
                 "name": "connect-timeout-ms", "in": "header", "required": False,
                 "description": "The deadline of this call, in milliseconds from now.",
-                "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,9}$"}}],
+                "schema": {"type": "string", "pattern": "^[0-9]{1,10}$"}}],
             "requestBody": {"required": True,
                             "content": json_of(self.reference(method.input_type, True))},
             "responses": {"200": success, **{
