@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""What a storm by one caller costs another: a quiet caller adds one amount after the other, over one
+connection, while h2load sends as much as it can in another caller's name, or in the quiet one's own.
+
+    scripts/storm.py [--binary FILE] [--rounds N] [--seconds N] [--connections N] [--streams N]
+
+Prints the quiet caller's latencies in each round, and the medians' ratios: the share travels, the
+milliseconds are the machine's. Server, store and storm are started and ended here.
+"""
+import argparse
+import hashlib
+import http.client
+import json
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PATH = "/zandaka.v1.BalanceService/Add"
+
+
+def start_server(binary, directory):
+    (directory / "callers.ini").write_text("".join(
+        f"[caller.{name}]\ntoken_sha256 = {hashlib.sha256(name.encode()).hexdigest()}\n"
+        for name in ["quiet", "storm"]))
+    (directory / "zandaka.ini").write_text(f"[callers]\nfile = {directory}/callers.ini\n")
+    log = open(directory / "log", "wb")
+    process = subprocess.Popen(
+        [binary, "serve", "--config", str(directory / "zandaka.ini"), "--listen", "127.0.0.1:0",
+         "--store", f"rocksdb:{directory}/store", "--address-file", str(directory / "address")],
+        stdout=log, stderr=log)
+    while not (directory / "address").exists():
+        if process.poll() is not None:
+            sys.exit((directory / "log").read_text())
+        time.sleep(0.01)
+    return process, (directory / "address").read_text().strip()
+
+
+def start_storm(address, directory, token, options):
+    body = directory / "body"
+    body.write_text(json.dumps({"transactionId": "storm", "accountId": "storm",
+                                "amounts": [{"kind": "points", "amount": 1}]}))
+    return subprocess.Popen(
+        ["h2load", "-c", str(options.connections), "-m", str(options.streams), "-D", "3600", "-d",
+         str(body), "-H", "content-type: application/json", "-H",
+         f"authorization: Bearer {token}", f"http://{address}{PATH}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Quiet:
+    """Adds one after the other; counts answers that are no success."""
+
+    def __init__(self, address):
+        self.connection = http.client.HTTPConnection(address, timeout=60)
+        self.number = 0
+        self.refused = 0
+
+    def call(self, seconds):
+        latencies = []
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            self.number += 1
+            message = {"transactionId": f"quiet-{self.number}", "accountId": "quiet",
+                       "amounts": [{"kind": "points", "amount": 1}]}
+            began = time.perf_counter()
+            self.connection.request("POST", PATH, json.dumps(message),
+                                    {"content-type": "application/json",
+                                     "authorization": "Bearer quiet"})
+            answer = self.connection.getresponse()
+            answer.read()
+            latencies.append((time.perf_counter() - began) * 1000)
+            self.refused += answer.status != 200
+        latencies.sort()
+        return latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100], len(latencies)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binary", default="build/release/zandaka")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--connections", type=int, default=100)
+    parser.add_argument("--streams", type=int, default=100)
+    options = parser.parse_args()
+    if shutil.which("h2load") is None:
+        sys.exit("needs h2load (Debian: nghttp2-client)")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-storm-"))
+    server, address = start_server(options.binary, directory)
+    quiet = Quiet(address)
+    storms = {"no storm": None, "another caller's storm": "storm", "its own storm": "quiet"}
+    found = {name: [] for name in storms}
+    try:
+        for number in range(options.rounds):
+            for name, token in storms.items():
+                storm = start_storm(address, directory, token, options) if token else None
+                refused = quiet.refused
+                try:
+                    if storm:
+                        quiet.call(1)  # until it is at its height
+                        refused = quiet.refused
+                    p50, p99, n = quiet.call(options.seconds)
+                finally:
+                    if storm:
+                        storm.terminate()
+                        storm.wait()
+                found[name].append((p50, p99))
+                print(f"round {number + 1}, {name}: {n} calls, {quiet.refused - refused} refused, "
+                      f"p50 {p50:.2f} ms, p99 {p99:.2f} ms", flush=True)
+        p99 = {name: statistics.median(p99 for _, p99 in rows) for name, rows in found.items()}
+        for name, value in p99.items():
+            print(f"{name}: p99 {value:.2f} ms (median of {options.rounds}), "
+                  f"{value / p99['no storm']:.1f} times that without")
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
