@@ -12,6 +12,7 @@
  *   open_files.c   how many connections the limit of open files leaves room for
  *   last_words.c   what is said when the process is ended from within
  *   systemd.c      what systemd is told, and the watchdog
+ *   request_log.c  what is logged of a request, and its id
  *   session.c      a connection of the server: net's bytes, wire's requests, api's exchanges
  *   streams.c      its streamed calls
  *   backend.c      a store URL becomes a store
@@ -57,6 +58,9 @@ struct app_config {
     struct base_text address_file; /* empty: none */
     struct net_tls_files tls;      /* certificate empty: plaintext */
     int64_t lame_duck_ms;
+    int64_t slow_ms; /* requests that take longer are logged; 0: none are */
+    enum base_log_form log_form;
+    enum base_log_level log_level;
     struct ledger_kinds kinds;
     struct base_text callers_file; /* empty: nobody is asked who calls */
     struct app_callers callers;    /* what was in it */

@@ -9,6 +9,9 @@
 enum key {
     KEY_LISTEN,
     KEY_LAME_DUCK,
+    KEY_FORMAT,
+    KEY_LEVEL,
+    KEY_SLOW,
     KEY_URL,
     KEY_CERTIFICATE,
     KEY_KEY,
@@ -23,6 +26,7 @@ enum section {
     SECTION_NONE,
     SECTION_SERVER,
     SECTION_STORE,
+    SECTION_LOG,
     SECTION_TLS,
     SECTION_CALLERS,
     SECTION_KIND
@@ -73,6 +77,8 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
     }
     if (base_text_equal(name, BASE_TEXT("server"))) {
         file->ini.section = SECTION_SERVER;
+    } else if (base_text_equal(name, BASE_TEXT("log"))) {
+        file->ini.section = SECTION_LOG;
     } else if (base_text_equal(name, BASE_TEXT("store"))) {
         file->ini.section = SECTION_STORE;
     } else if (base_text_equal(name, BASE_TEXT("tls"))) {
@@ -82,7 +88,7 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
     } else {
         fail(file, base_arena_print(file->ini.arena,
                                     "the section [%.*s] is unknown; there are [server], [store], "
-                                    "[tls], [callers] and [kind.CODE]",
+                                    "[log], [tls], [callers] and [kind.CODE]",
                                     BASE_TEXT_ARGS(name)));
         return;
     }
@@ -97,6 +103,9 @@ static void open_section(struct app_ini_file *ini, struct base_text name)
 
 static const struct app_ini_key keys[] = {
     {"lame_duck_ms", SECTION_SERVER, KEY_LAME_DUCK},
+    {"format", SECTION_LOG, KEY_FORMAT},
+    {"level", SECTION_LOG, KEY_LEVEL},
+    {"slow_ms", SECTION_LOG, KEY_SLOW},
     {"listen", SECTION_SERVER, KEY_LISTEN},
     {"url", SECTION_STORE, KEY_URL},
     {"certificate", SECTION_TLS, KEY_CERTIFICATE},
@@ -119,6 +128,23 @@ static void take_limit(struct config_file *file, const char *name, struct base_t
         return;
     }
     *ret_limit = limit;
+}
+
+/* Which of up to four words the value is, from 0; the last ones may be NULL. */
+static int take_word(struct config_file *file, const char *name, struct base_text value,
+                     const char *first, const char *second, const char *third, const char *fourth)
+{
+    const char *const words[] = {first, second, third, fourth};
+    for (int i = 0; i < 4 && words[i] != NULL; i++) {
+        if (base_text_equal(value, base_text_of(words[i]))) {
+            return i;
+        }
+    }
+    fail(file, base_arena_print(file->ini.arena, "%s is %s, %s%s%s%s%s, not `%.*s`", name, first,
+                                second, third == NULL ? "" : ", ", third == NULL ? "" : third,
+                                fourth == NULL ? "" : ", ", fourth == NULL ? "" : fourth,
+                                BASE_TEXT_ARGS(value)));
+    return 0;
 }
 
 /* The kind whose section is being read. */
@@ -146,6 +172,17 @@ static void take_value(struct app_ini_file *ini, int key, struct base_text value
     case KEY_LAME_DUCK:
         take_limit(file, "lame_duck_ms", value, 0, BASE_LAME_DUCK_MAX_MS,
                    &file->config->lame_duck_ms);
+        return;
+    case KEY_FORMAT:
+        file->config->log_form =
+            (enum base_log_form)take_word(file, "format", value, "text", "json", NULL, NULL);
+        return;
+    case KEY_LEVEL:
+        file->config->log_level =
+            (enum base_log_level)take_word(file, "level", value, "error", "warn", "info", "debug");
+        return;
+    case KEY_SLOW:
+        take_limit(file, "slow_ms", value, 0, BASE_SLOW_MAX_MS, &file->config->slow_ms);
         return;
     case KEY_URL:
         file->config->store_url = base_arena_text(file->ini.arena, value);
@@ -276,7 +313,9 @@ bool app_config_load(struct base_arena *arena, const struct app_config_flags *fl
 {
     struct app_config config = {.listen = BASE_TEXT(APP_DEFAULT_LISTEN),
                                 .store_url = BASE_TEXT(APP_DEFAULT_STORE),
-                                .lame_duck_ms = BASE_LAME_DUCK_DEFAULT_MS};
+                                .lame_duck_ms = BASE_LAME_DUCK_DEFAULT_MS,
+                                .slow_ms = BASE_SLOW_DEFAULT_MS,
+                                .log_level = BASE_LOG_INFO};
     const char *path = first_given(flags->config_file, "ZANDAKA_CONFIG");
     if (path != NULL && !load_file(arena, path, &config, ret_message)) {
         return false;

@@ -235,6 +235,8 @@ static void open_engine(struct server *server, const struct app_config *config)
     server->sessions.api = server->api;
     server->sessions.callers_are_known = server->access != NULL;
     atomic_init(&server->sessions.next_connection, 1);
+    server->sessions.log.seed = random_seed();
+    server->sessions.log.slow_ns = config->slow_ms * BASE_NS_PER_MS;
 }
 
 static struct net_server *open_net(struct server *server, const struct app_config *config,
@@ -283,6 +285,7 @@ enum app_exit app_serve(const struct app_config *config)
     struct base_text message;
     enum app_exit status = APP_EXIT_COULD_NOT;
     sigset_t signals = block_signals();
+    base_log_configure(config->log_form, config->log_level);
     unsigned connections_max;
     if (!app_open_files_allow(BASE_CONNECTIONS_MAX, &arena, &connections_max, &message)) {
         base_log(BASE_LOG_ERROR, "%.*s", BASE_TEXT_ARGS(message));

@@ -31,7 +31,12 @@ struct exchange {
     struct api_exchange *api;
     uint32_t stream;
     int64_t charged_bytes;
+    enum wire_form form;
+    struct app_request_note note;
 };
+
+/* Headers of an answer: api's, and x-request-id. */
+#define REPLY_HEADERS_MAX 8
 
 static void free_if_over(struct session *session)
 {
@@ -48,9 +53,20 @@ static void answer(struct net_message *message)
     struct session *session = exchange->session;
     if (session->connection != NULL) {
         struct wire_reply reply;
+        struct wire_header headers[REPLY_HEADERS_MAX];
         api_reply(exchange->api, &reply);
+        base_assert(reply.n_headers < REPLY_HEADERS_MAX);
+        for (size_t i = 0; i < reply.n_headers; i++) {
+            headers[i] = reply.headers[i];
+        }
+        headers[reply.n_headers++] =
+            (struct wire_header){BASE_TEXT("x-request-id"), exchange->note.request_id};
+        reply.headers = headers;
         wire_server_reply(session->wire, exchange->stream, &reply);
         net_connection_wake(session->connection);
+        app_request_end(&session->shared->log, &exchange->note, exchange->form, &reply);
+    } else {
+        app_request_end(&session->shared->log, &exchange->note, exchange->form, NULL);
     }
     net_server_charge(session->server, -exchange->charged_bytes);
     api_end(exchange->api);
@@ -76,7 +92,8 @@ static void take_request(void *user, uint32_t stream, struct wire_request *reque
     }
     struct exchange *exchange = base_allocate(sizeof *exchange);
     *exchange = (struct exchange){
-        .message = {.run = answer}, .session = session, .stream = stream, .api = NULL};
+        .message = {.run = answer}, .session = session, .stream = stream, .form = request->form};
+    app_request_begin(&session->shared->log, request, &exchange->note);
     session->n_exchanges++;
     exchange->api = api_start(session->shared->api, request, &session->peer, finished, exchange);
     exchange->charged_bytes = (int64_t)api_held_bytes(exchange->api);

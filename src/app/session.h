@@ -6,6 +6,7 @@
 #define ZANDAKA_APP_SESSION_H
 
 #include "api/api.h"
+#include "app/request_log.h"
 #include "net/net.h"
 
 #include <stdatomic.h>
@@ -15,6 +16,7 @@ struct app_sessions {
     struct api *api;
     bool callers_are_known;               /* so that the names of certificates matter */
     atomic_uint_fast64_t next_connection; /* its number */
+    struct app_request_log log;
 };
 
 /* For net_options; its context is a struct app_sessions. */

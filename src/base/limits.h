@@ -303,6 +303,16 @@
 /* Bytes of a line that is logged; a longer one is cut: a line must go out in one write to stay
  * whole among threads. */
 #define BASE_LOG_LINE_MAX_BYTES 2048
+/* Bytes of a request's id that is taken as it came; another is made in place of a longer one. */
+#define BASE_REQUEST_ID_MAX_BYTES 64
+/* Bytes of a path that are logged: more than the longest of a method. */
+#define BASE_LOGGED_PATH_MAX_BYTES 128
+/* What a request may take before it is logged as slow, unless configured: longer than any that is
+ * answered at the first attempt; and the most that may be configured, a day. */
+#define BASE_SLOW_DEFAULT_MS 1000
+#define BASE_SLOW_MAX_MS 86400000
+/* Slow requests that are logged in one second: callers can make many, and a disk fills up. */
+#define BASE_SLOW_LINES_PER_S 10
 /* Violations that verify lists; the others are counted. One broken table may make millions. */
 #define BASE_VERIFY_LISTED_MAX 1000
 /* Rows of a file to import. They are held in memory, since all are checked before the first is

@@ -156,7 +156,10 @@ void wire_http2_message_add_headers(struct wire_http2_message *message, size_t c
             wire_header_is_binary(name)
                 ? base_base64_encode(arena, base_bytes_of(headers[i].value), BASE_BASE64_UNPADDED)
                 : base_arena_text(arena, headers[i].value);
-        wire_http2_message_add(message, name, value, NGHTTP2_NV_FLAG_NONE);
+        /* An id of every request its own would drive from HPACK's table what comes again. */
+        bool once = base_text_equal(name, BASE_TEXT("x-request-id"));
+        wire_http2_message_add(message, name, value,
+                               once ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
     }
 }
 
