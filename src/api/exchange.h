@@ -41,6 +41,7 @@ struct api_method {
     const char *name;
     const ProtobufCMessageDescriptor *request;
     enum api_codec_unknown unknown;
+    bool is_everybodys; /* nobody is asked who calls it */
     /* Checks the message and hands it to the service. True: the service has it. False: the answer
      * can be made now; exchange->error says what is wrong, if anything is. */
     bool (*start)(struct api_exchange *exchange, const ProtobufCMessage *message);
@@ -48,7 +49,6 @@ struct api_method {
     enum store_fault (*read)(struct api_exchange *exchange, struct store *store);
     /* Makes the answer of what was found, or sets exchange->error. */
     void (*answer)(struct api_exchange *exchange, struct api_answer *ret_answer);
-    bool is_everybodys; /* nobody is asked who calls it */
 };
 
 /* Whether the method has no side effects, as its idempotency level in the proto says. */

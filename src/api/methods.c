@@ -11,27 +11,27 @@
 #define EVERYBODY true
 
 static const struct api_method balance_methods[] = {
-    {"Add", &zandaka__v1__add_request__descriptor, WRITE, api_add_start, NULL, api_write_answer,
-     CALLERS},
-    {"Consume", &zandaka__v1__consume_request__descriptor, WRITE, api_consume_start, NULL,
-     api_write_answer, CALLERS},
-    {"Cancel", &zandaka__v1__cancel_request__descriptor, WRITE, api_cancel_start, NULL,
-     api_write_answer, CALLERS},
-    {"Submit", &zandaka__v1__submit_request__descriptor, WRITE, api_submit_start, NULL,
-     api_submit_answer, CALLERS},
-    {"GetBalance", &zandaka__v1__get_balance_request__descriptor, READ, api_get_balance_start,
-     api_balances_read, api_get_balance_answer, CALLERS},
-    {"BatchGetBalances", &zandaka__v1__batch_get_balances_request__descriptor, READ,
-     api_batch_get_balances_start, api_balances_read, api_batch_get_balances_answer, CALLERS},
-    {"GetTransaction", &zandaka__v1__get_transaction_request__descriptor, READ,
-     api_get_transaction_start, api_get_transaction_read, api_get_transaction_answer, CALLERS},
-    {"ListEntries", &zandaka__v1__list_entries_request__descriptor, READ, api_list_entries_start,
-     api_list_entries_read, api_list_entries_answer, CALLERS},
+    {"Add", &zandaka__v1__add_request__descriptor, WRITE, CALLERS, api_add_start, NULL,
+     api_write_answer},
+    {"Consume", &zandaka__v1__consume_request__descriptor, WRITE, CALLERS, api_consume_start, NULL,
+     api_write_answer},
+    {"Cancel", &zandaka__v1__cancel_request__descriptor, WRITE, CALLERS, api_cancel_start, NULL,
+     api_write_answer},
+    {"Submit", &zandaka__v1__submit_request__descriptor, WRITE, CALLERS, api_submit_start, NULL,
+     api_submit_answer},
+    {"GetBalance", &zandaka__v1__get_balance_request__descriptor, READ, CALLERS,
+     api_get_balance_start, api_balances_read, api_get_balance_answer},
+    {"BatchGetBalances", &zandaka__v1__batch_get_balances_request__descriptor, READ, CALLERS,
+     api_batch_get_balances_start, api_balances_read, api_batch_get_balances_answer},
+    {"GetTransaction", &zandaka__v1__get_transaction_request__descriptor, READ, CALLERS,
+     api_get_transaction_start, api_get_transaction_read, api_get_transaction_answer},
+    {"ListEntries", &zandaka__v1__list_entries_request__descriptor, READ, CALLERS,
+     api_list_entries_start, api_list_entries_read, api_list_entries_answer},
 };
 
 static const struct api_method health_methods[] = {
-    {"Check", &grpc__health__v1__health_check_request__descriptor, READ, api_health_check_start,
-     NULL, api_health_check_answer, EVERYBODY},
+    {"Check", &grpc__health__v1__health_check_request__descriptor, READ, EVERYBODY,
+     api_health_check_start, NULL, api_health_check_answer},
 };
 
 static const struct {

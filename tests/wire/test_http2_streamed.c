@@ -235,6 +235,31 @@ static void what_is_sent_ahead_waits_within_the_streams_window(void **state)
     free(bytes);
 }
 
+static void a_stream_may_carry_more_than_the_connections_window(void **state)
+{
+    (void)state;
+    size_t message_bytes = 5 + MESSAGE_MAX_BYTES;
+    size_t n_messages = 3 * BASE_CONNECTION_WINDOW_BYTES / 2 / message_bytes;
+    uint8_t *bytes = calloc(n_messages, message_bytes);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < n_messages; i++) {
+        bytes[i * message_bytes + 3] = MESSAGE_MAX_BYTES >> 8;
+        bytes[i * message_bytes + 4] = MESSAGE_MAX_BYTES & 0xFF;
+    }
+    struct scene scene;
+    scene_open(&scene);
+    scene.takes_all = true;
+    scene.ends = true;
+    int32_t id = peer_request(&scene.peer, STREAMED_FIELDS,
+                              (struct base_bytes){bytes, n_messages * message_bytes}, true);
+    assert_true(pump_server(scene.server, &scene.peer, 65536));
+    assert_int_equal(scene.n_messages, n_messages);
+    assert_int_equal(peer_stream(&scene.peer, id)->body.length, n_messages * message_bytes);
+    assert_true(peer_stream(&scene.peer, id)->ended);
+    scene_close(&scene);
+    free(bytes);
+}
+
 static void what_is_no_message_ends_the_call(void **state)
 {
     (void)state;
@@ -498,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_streamed_call_is_handed_over_with_its_headers),
         cmocka_unit_test(messages_come_one_at_a_time_as_they_are_wanted),
         cmocka_unit_test(what_is_sent_ahead_waits_within_the_streams_window),
+        cmocka_unit_test(a_stream_may_carry_more_than_the_connections_window),
         cmocka_unit_test(what_is_no_message_ends_the_call),
         cmocka_unit_test(a_message_of_the_largest_size_is_taken),
         cmocka_unit_test(messages_go_both_ways_until_the_status),
