@@ -65,16 +65,6 @@ const struct base_error *base_error_of(enum base_reason reason)
     return &errors[reason];
 }
 
-enum base_reason base_reason_named(struct base_text name)
-{
-    for (int reason = BASE_REASON_NONE + 1; reason < BASE_REASON_COUNT; reason++) {
-        if (base_text_equal(name, base_text_of(errors[reason].reason))) {
-            return (enum base_reason)reason;
-        }
-    }
-    return BASE_REASON_NONE;
-}
-
 /* The Connect protocol's table, all 17 codes of gRPC. */
 static const struct {
     const char *name;

@@ -69,9 +69,6 @@ struct base_error {
 /* The row of `reason`, which is not BASE_REASON_NONE. */
 const struct base_error *base_error_of(enum base_reason reason);
 
-/* The reason with that name in ErrorInfo, or BASE_REASON_NONE: how a client reads an answer. */
-enum base_reason base_reason_named(struct base_text name);
-
 /* The Connect name and the HTTP status of a gRPC code, for errors that have no reason. */
 const char *base_code_connect_name(enum base_code code);
 int base_code_http_status(enum base_code code);

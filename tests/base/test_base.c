@@ -179,14 +179,15 @@ static void every_reason_has_its_row_and_its_name(void **state)
         const struct base_error *error = base_error_of((enum base_reason)reason);
         assert_non_null(error->reason);
         assert_non_null(error->message);
-        assert_int_equal(base_reason_named(base_text_of(error->reason)), reason);
+        for (int other = BASE_REASON_NONE + 1; other < reason; other++) {
+            assert_string_not_equal(base_error_of((enum base_reason)other)->reason, error->reason);
+        }
         assert_string_equal(base_code_connect_name(error->code), error->connect);
         /* An unknown method is the one place where HTTP has a better word than the table. */
         if (reason != BASE_REASON_UNIMPLEMENTED) {
             assert_int_equal(base_code_http_status(error->code), error->http_status);
         }
     }
-    assert_int_equal(base_reason_named(BASE_TEXT("NO_SUCH_REASON")), BASE_REASON_NONE);
 }
 
 int main(void)

@@ -167,7 +167,8 @@ static bool refusal_is(const struct base_refusal *refusal, const struct words *e
     } else if (expected->n > 1) {
         kind = expected->word[1];
     }
-    return refusal->reason == base_reason_named(expected->word[0]) &&
+    return refusal->reason != BASE_REASON_NONE &&
+           is(expected->word[0], base_error_of(refusal->reason)->reason) &&
            base_text_equal(refusal->kind, kind) && refusal->content_fields == content_fields;
 }
 

@@ -262,6 +262,10 @@ class Garbage(Wire):
         half_sent = threading.Barrier(len(connections) + 1)
 
         def upload(connection):
+            # They wait for one another by design, so how long all take is the machine's matter; a
+            # time-out of Python's sendall is for the whole of it. That nobody is held up is the
+            # quiet caller's to show.
+            connection.settimeout(600)
             connection.sendall(request[:len(request) // 8])
             half_sent.wait()
             connection.sendall(request[len(request) // 8:])
