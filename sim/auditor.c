@@ -236,7 +236,9 @@ static void judge_fault(struct judgement *judgement, size_t index, bool taken, i
     const struct auditor_request *request = judgement->request;
     switch (judgement->results[index].refusal.reason) {
     case BASE_REASON_OVERLOADED:
-        if (taken || request->n_ahead + request->n_commands <= BASE_QUEUE_MAX) {
+        /* What its caller has waiting may grow to what is left for others (contract 7). */
+        if (taken ||
+            request->n_ahead + request->n_ahead_own + request->n_commands <= BASE_QUEUE_MAX) {
             fail(judgement, index, "contract 4", "there was room in the line");
         }
         return;

@@ -23,7 +23,8 @@ struct auditor_request {
     const struct ledger_command *commands;
     const struct ledger_kinds *kinds; /* the configuration of that server */
     int64_t deadline_ns;
-    size_t n_ahead; /* commands that the server had not answered when this came */
+    size_t n_ahead;     /* commands that the server had not answered when this came */
+    size_t n_ahead_own; /* of these, its caller's own */
 
     /* The auditor's own: the journal's length when it was handed over, and what went wrong with the
      * store of its server since. */

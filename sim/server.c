@@ -329,6 +329,9 @@ void sim_server_hand_over(struct sim_server *server, const struct sim_attempt *a
     }
     for (const struct sim_delivery *at = delivery->next; at != NULL; at = at->next) {
         delivery->request.n_ahead += at->request.n_commands;
+        if (at->attempt->caller == attempt->caller) {
+            delivery->request.n_ahead_own += at->request.n_commands;
+        }
     }
     auditor_handed_over(world->auditor, &delivery->request);
     enum base_reason reason = service_submit(server->service, &delivery->call);

@@ -100,6 +100,13 @@ class Access(unittest.TestCase):
         # Whoever is not known is not told whether what was sent makes sense.
         self.assertEqual(server.post("Add", b"{", None)[0], 401)
         self.assertEqual(server.post("Add", b"{", bearer("good"))[0], 400)
+        # Nor does a read by GET go another way.
+        path = SERVICE + "GetBalance?connect=v1&encoding=json&message=%7B%22accountId%22%3A%22a%22%7D"
+        for headers, status in [({}, 401), (bearer("bad"), 401), (bearer("good"), 200)]:
+            connection = http.client.HTTPConnection(server.address, timeout=30)
+            connection.request("GET", path, headers=headers)
+            self.assertEqual(connection.getresponse().status, status)
+            connection.close()
         # Two headers say two things.
         connection = http.client.HTTPConnection(server.address, timeout=30)
         connection.putrequest("POST", SERVICE + "GetBalance")
@@ -357,6 +364,27 @@ class Access(unittest.TestCase):
                                       timeout=60)
                 self.assertEqual(done.returncode, 2)
                 self.assertIn(said, done.stderr)
+
+    def test_beyond_loopback_tls_and_callers_are_both_needed(self):
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            authority = Authority(name)
+            certificate, key = authority.sign("server", "DNS:localhost")
+            callers = directory / "callers.ini"
+            callers.write_text(section("team", "t"))
+            tls = f"[tls]\ncertificate = {certificate}\nkey = {key}\n"
+            who = f"[callers]\nfile = {callers}\n"
+            for listen, sections, said in [
+                    ("0.0.0.0:0", "", "it has no TLS"), ("0.0.0.0:0", who, "it has no TLS"),
+                    ("0.0.0.0:0", tls, "it cannot tell who calls"), ("0.0.0.0:0", tls + who, None),
+                    ("127.0.0.1:0", "", None), ("127.0.0.1:0", who, None)]:
+                config = directory / "zandaka.ini"
+                config.write_text(f"[server]\nlisten = {listen}\n{sections}")
+                done = subprocess.run([BINARY, "serve", "--config", str(config),
+                                       "--check-config"], capture_output=True, text=True,
+                                      timeout=60)
+                self.assertEqual(done.returncode, 0 if said is None else 2, done)
+                self.assertIn(said or "", done.stderr)
 
     # --- beside the record ---
 
