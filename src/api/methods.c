@@ -101,6 +101,6 @@ size_t api_method_index(const struct api_method *method)
         }
         first += services[i].n_methods;
     }
-    base_assert(!"a method of the table");
+    base_assert(false); /* it is one of the table */
     return 0;
 }
