@@ -467,7 +467,7 @@ class Json(unittest.TestCase):
 
     def test_every_cut_of_a_request_into_two_reads_gives_the_same_answer(self):
         body = b'{"accountId":"cut"}'
-        request = head("GetBalance", len(body), "connection: close") + body
+        request = head("GetBalance", len(body), "connection: close", "x-request-id: cut") + body
         whole = raw(self.server.address, request)
         host, port = self.server.address.rsplit(":", 1)
         for cut in range(1, len(request), 7):
@@ -511,7 +511,7 @@ class Curl(unittest.TestCase):
         self.assertEqual(self.server.balance("alice"), 5)
         headers = [subprocess.run(
             ["curl", "-sS", version, "-D", "-", "-o", "/dev/null", "-H", f"content-type: {JSON}",
-             "-d", json.dumps(add("t", points=5)),
+             "-H", "x-request-id: same", "-d", json.dumps(add("t", points=5)),
              f"http://{self.server.address}{SERVICE}Add"],
             capture_output=True, timeout=60, check=True).stdout.split(b"\r\n")[1:]
             for version in ["--http1.1", "--http2-prior-knowledge"]]
