@@ -158,3 +158,13 @@ long database_ask(const struct database *database, const char *query)
 {
     return run(database->owner_url, query);
 }
+
+bool database_refuses(const char *url, const char *statement)
+{
+    PGconn *link = PQconnectdb(url);
+    PGresult *result = PQexec(link, statement);
+    bool refused = PQstatus(link) == CONNECTION_OK && PQresultStatus(result) == PGRES_FATAL_ERROR;
+    PQclear(result);
+    PQfinish(link);
+    return refused;
+}

@@ -28,6 +28,9 @@ void database_run(const struct database *database, const char *statements);
 /* The first column of the first row, as a number. */
 long database_ask(const struct database *database, const char *query);
 
+/* Whether the database refuses the statement, with whoever's URL. */
+bool database_refuses(const char *url, const char *statement);
+
 /* `stop fast`, `stop immediate`, `kill`, `start`. */
 void cluster_command(const char *command);
 

@@ -78,8 +78,9 @@ struct store_postgres {
     struct postgres_snapshot *spare; /* without a transaction, for the next walk; NULL: none */
     enum postgres_state state;
     char message[POSTGRES_MESSAGE_BYTES]; /* the database's words when it could not be reached */
-    int64_t next_try_mono_ns;             /* no connection is attempted before */
-    pthread_cond_t changed; /* a reading connection is free again, or the store closes */
+    int64_t down_mono_ns;     /* since when it does not serve; meaningful while it does not */
+    int64_t next_try_mono_ns; /* no connection is attempted before */
+    pthread_cond_t changed;   /* a reading connection is free again, or the store closes */
     bool closing;
     size_t n_readers_open;
     size_t n_readers_free;
@@ -95,6 +96,8 @@ struct store_postgres {
  * what is wrong. */
 bool postgres_store_connect(struct store_postgres *store, struct postgres_connection *connection,
                             bool writes) BASE_MUST_USE;
+/* Whether the database went away so lately that a read may wait for it. */
+bool postgres_store_may_be_back_soon(struct store_postgres *store);
 /* Notes what an exchange has shown: POSTGRES_SERVING, or what is wrong, which is logged when it is
  * new; `message` is the database's own words, or empty. */
 void postgres_store_note(struct store_postgres *store, enum postgres_state state,

@@ -37,6 +37,9 @@ void postgres_store_note(struct store_postgres *store, enum postgres_state state
     (void)pthread_mutex_lock(&store->lock);
     enum postgres_state before = store->state;
     store->state = state;
+    if (before == POSTGRES_SERVING && state != POSTGRES_SERVING) {
+        store->down_mono_ns = base_now_mono_ns(&base_clock_system);
+    }
     (void)pthread_mutex_unlock(&store->lock);
     if (state == before) {
         return;
@@ -47,6 +50,16 @@ void postgres_store_note(struct store_postgres *store, enum postgres_state state
     } else if (before != POSTGRES_UNTRIED) {
         base_log(BASE_LOG_INFO, "the database serves again");
     }
+}
+
+bool postgres_store_may_be_back_soon(struct store_postgres *store)
+{
+    int64_t now_mono_ns = base_now_mono_ns(&base_clock_system);
+    (void)pthread_mutex_lock(&store->lock);
+    bool soon = store->state == POSTGRES_SERVING ||
+                now_mono_ns - store->down_mono_ns < BASE_UNAVAILABLE_TIMEOUT_MS * BASE_NS_PER_MS;
+    (void)pthread_mutex_unlock(&store->lock);
+    return soon;
 }
 
 enum store_fault postgres_store_note_failure(struct store_postgres *store, enum postgres_end end,

@@ -5,6 +5,7 @@
 #include "store/postgres/database.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* --- the connections --- */
 
@@ -53,34 +54,50 @@ void postgres_readers_close(struct store_postgres *store)
     }
 }
 
-/* Runs one statement; the result is the caller's to clear. A connection may have been lost while
- * nobody used it, by a restart of the database, and then all of them are: so it is tried until a
- * new one has been. */
+/* Runs one statement once. *ret_again: it may go well on another connection. */
+static enum store_fault try_to_read(struct store_postgres *store,
+                                    enum postgres_statement_number statement,
+                                    const struct base_bytes *parameters, PGresult **ret_result,
+                                    bool *ret_again)
+{
+    struct postgres_connection *connection = postgres_reader_take(store);
+    *ret_again = true;
+    if (connection == NULL) {
+        return STORE_UNAVAILABLE;
+    }
+    struct postgres_exchange exchange;
+    postgres_exchange_open(&exchange, connection);
+    postgres_exchange_add(&exchange, statement, parameters);
+    enum postgres_end end = postgres_exchange_end(&exchange);
+    *ret_again = connection->link == NULL;
+    enum store_fault fault = STORE_OK;
+    if (end == POSTGRES_DONE) {
+        *ret_result = exchange.results[0];
+    } else {
+        fault = postgres_store_note_failure(store, end, &exchange);
+        fault = fault == STORE_CORRUPT ? STORE_CORRUPT : STORE_UNAVAILABLE;
+    }
+    postgres_reader_give_back(store, connection);
+    return fault;
+}
+
+/* Runs one statement; the result is the caller's to clear. A restart of the database takes all
+ * connections with it, also those that nobody used: so it is tried on the others and then on a new
+ * one, and for a moment also while there is none to be had. */
 static enum store_fault read(struct store_postgres *store, enum postgres_statement_number statement,
                              const struct base_bytes *parameters, PGresult **ret_result)
 {
-    enum store_fault fault = STORE_UNAVAILABLE;
-    for (int tries = 0; tries <= BASE_DATABASE_READERS_MAX; tries++) {
-        struct postgres_connection *connection = postgres_reader_take(store);
-        if (connection == NULL) {
-            return STORE_UNAVAILABLE;
+    const struct timespec wait = {.tv_nsec = BASE_DATABASE_RECONNECT_WAIT_MS * BASE_NS_PER_MS / 2};
+    bool again;
+    enum store_fault fault = try_to_read(store, statement, parameters, ret_result, &again);
+    for (int tries = 0; fault != STORE_OK && again; tries++) {
+        if (tries >= BASE_DATABASE_READERS_MAX) {
+            if (!postgres_store_may_be_back_soon(store)) {
+                break;
+            }
+            (void)nanosleep(&wait, NULL);
         }
-        struct postgres_exchange exchange;
-        postgres_exchange_open(&exchange, connection);
-        postgres_exchange_add(&exchange, statement, parameters);
-        enum postgres_end end = postgres_exchange_end(&exchange);
-        bool lost = connection->link == NULL;
-        if (end == POSTGRES_DONE) {
-            *ret_result = exchange.results[0];
-            fault = STORE_OK;
-        } else {
-            fault = postgres_store_note_failure(store, end, &exchange);
-            fault = fault == STORE_CORRUPT ? STORE_CORRUPT : STORE_UNAVAILABLE;
-        }
-        postgres_reader_give_back(store, connection);
-        if (!lost) {
-            break;
-        }
+        fault = try_to_read(store, statement, parameters, ret_result, &again);
     }
     return fault;
 }
