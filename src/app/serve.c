@@ -150,9 +150,9 @@ static void wait_for_signal(const sigset_t *signals, struct server *server,
 static uint64_t random_seed(void)
 {
     uint64_t seed;
-    /* Only the jitter of waits hangs on it: the clock does where there is no randomness. */
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
-        seed = (uint64_t)base_now_mono_ns(&base_clock_system);
+    /* It tells this server's commits from every other's, so nothing else will do. */
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        base_stop("the system gives no random number: %s", strerror(errno));
     }
     return seed;
 }

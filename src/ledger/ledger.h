@@ -112,6 +112,7 @@ struct ledger_transaction {
     enum ledger_presence presence;
     struct base_bytes record; /* the encoded record, when there is one */
     struct base_text caller;  /* of a new one: who asked for it; kept beside the record */
+    uint64_t commit_mark;     /* of a recorded one: of the commit that wrote it; 0: not known */
     size_t first_entry;       /* of a new one: its entries are entries[first_entry] and on */
     size_t n_entries;
 };
@@ -129,6 +130,10 @@ struct ledger_facts {
     struct ledger_transaction **transactions;
     size_t n_accounts; /* every account that the batch looks at, each once */
     struct ledger_account **accounts;
+
+    /* Which commit this is, among all of all servers: kept beside each record that it writes, so
+     * that whoever has not heard of its end can find out. Not 0. Set before the commit. */
+    uint64_t commit_mark;
 
     /* What the batch changes. */
     size_t n_new; /* the new transactions, in the order in which they were decided */

@@ -140,6 +140,15 @@ static enum store_fault part_load(struct service_batch *batch, const struct batc
     return store_load(batch->store, batch->session, &batch->facts);
 }
 
+/* Not 0, and another for each commit of each session of each server: to take two for the same, two
+ * servers would have to draw one of 2^64 numbers, and for the same transaction id. */
+static uint64_t next_commit_mark(struct service_batch *batch)
+{
+    const uint64_t commit[] = {batch->seed, batch->session, ++batch->n_commits};
+    uint64_t mark = base_hash((struct base_bytes){(const uint8_t *)commit, sizeof commit});
+    return mark != 0 ? mark : 1;
+}
+
 /* Loads, decides and commits the part once; with STORE_OK every call of it is answered. Nothing is
  * answered before the commit: neither a success nor a replay or refusal that may rest on what the
  * same batch does (contract 3.8, 3.12). */
@@ -162,6 +171,7 @@ static enum store_fault part_attempt(struct service_batch *batch, struct batch_p
             return STORE_CORRUPT;
         }
     }
+    batch->facts.commit_mark = next_commit_mark(batch);
     fault = store_commit(batch->store, batch->session, &batch->facts);
     for (size_t i = 0; i < part->n_calls; i++) {
         if (fault == STORE_OK) {
@@ -285,6 +295,7 @@ void service_batch_open(struct service_batch *batch, const struct service_option
     batch->kinds = options->kinds;
     batch->clock = options->clock;
     batch->session = session;
+    batch->seed = options->seed;
     batch->random = (options->seed + session) ^ UINT64_C(0x9E3779B97F4A7C15);
     if (batch->random == 0) {
         batch->random = 1; /* xorshift stays at zero for ever */

@@ -24,8 +24,7 @@ struct service_counters {
 /* A command whose record a commit of unknown outcome may have written. */
 struct service_doubt {
     bool in_doubt;
-    uint64_t record_hash; /* of the record as the last such commit would have written it */
-    bool has_own_time;    /* that record's time is what this server's clock showed */
+    uint64_t commit_mark; /* of the last such commit */
 };
 
 /* A call in the batch. */
@@ -41,7 +40,9 @@ struct service_batch {
     unsigned session; /* of the store: all that the batch does there is done on it */
     const struct ledger_kinds *kinds;
     const struct base_clock *clock;
-    uint64_t random; /* the state of the jitter */
+    uint64_t random;    /* the state of the jitter */
+    uint64_t seed;      /* with the session: what the marks of commits are made from */
+    uint64_t n_commits; /* that were begun */
     void (*wait)(void *context, int64_t duration_ns);
     void *wait_context;
     struct service_counters *counters; /* the service's, over all sessions */

@@ -9,8 +9,8 @@
  *      under its id (reused, cancelled, succeeded), which shuts the unknown commit out for ever.
  *      Every other refusal would be contradicted by a commit that arrives late: the answer is
  *      OUTCOME_UNKNOWN instead.
- *   2. When every record that a call has in doubt is found exactly as the commit would have written
- *      it, at a time of our own clock, that commit has happened: it is atomic. Then the results
+ *   2. When every record that a call has in doubt is found with the mark of that commit, the commit
+ *      has happened: it is atomic. Then the results
  *      that were decided with it are the call's answers: also its refusals, which were decided on
  *      the facts that the commit confirmed, and also what was told of replays. To decide again
  *      would let a command that was refused take effect behind one that came after it (contract
@@ -40,15 +40,6 @@ static bool has_succeeded(const struct service_result *result)
     return result->refusal.reason == BASE_REASON_NONE;
 }
 
-/* Whether the record's time is what our clock showed, and not the last time of an account that is
- * ahead of it (contract 3.13): every server would give that one to the same request. */
-static bool has_own_time(struct service_batch *batch, struct base_bytes record)
-{
-    struct record_transaction transaction;
-    return record_decode(&batch->arena, record, &transaction) &&
-           transaction.create_time_us == batch->now_us;
-}
-
 void service_doubt_note(struct service_batch *batch, struct service_batch_call *entry)
 {
     const struct service_call *call = entry->call;
@@ -58,19 +49,16 @@ void service_doubt_note(struct service_batch *batch, struct service_batch_call *
     for (size_t i = 0; i < call->n_commands; i++) {
         if (has_succeeded(&call->results[i]) && fact_of(batch, entry, i)->presence == LEDGER_NEW) {
             entry->doubts[i].in_doubt = true;
-            entry->doubts[i].record_hash = base_hash(call->results[i].record);
-            entry->doubts[i].has_own_time = has_own_time(batch, call->results[i].record);
+            entry->doubts[i].commit_mark = batch->facts.commit_mark;
             entry->doubt_end = i + 1 > entry->doubt_end ? i + 1 : entry->doubt_end;
         }
     }
     entry->results_in_doubt = true;
 }
 
-/* Whether a command's result of the unknown commit still holds, as far as records show. What it was
- * answered with must be there, and what is in doubt as that commit would have written it: a record
- * carries its time in microseconds and its labels, so that another server's of the same id and
- * content differs, unless the time is not our clock's. Then nothing can be shown. A hash is enough
- * here: it compares what we made ourselves, not what a caller asks. */
+/* Whether a command's result of the unknown commit still holds. What it was answered with must be
+ * there, and what is in doubt must have that commit's mark: another server may have recorded the
+ * same request meanwhile, byte for byte the same where the clocks agree. */
 static bool holds(const struct service_batch *batch, const struct service_batch_call *entry,
                   size_t index)
 {
@@ -80,8 +68,7 @@ static bool holds(const struct service_batch *batch, const struct service_batch_
     }
     const struct ledger_transaction *fact = fact_of(batch, entry, index);
     return fact->presence == LEDGER_RECORDED &&
-           (!doubt->in_doubt ||
-            (doubt->has_own_time && base_hash(fact->record) == doubt->record_hash));
+           (!doubt->in_doubt || fact->commit_mark == doubt->commit_mark);
 }
 
 bool service_doubt_settle(struct service_batch *batch, struct service_batch_call *entry)

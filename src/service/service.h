@@ -89,7 +89,8 @@ struct service_options {
     const struct base_clock *clock;
     /* Reading threads, up to 256; 0: no threads at all, the owner calls service_step. */
     unsigned n_readers;
-    /* Seeds the jitter of waits between retries. */
+    /* Seeds the jitter of waits between retries, and the marks of commits: no two servers on one
+     * store may have the same. */
     uint64_t seed;
 };
 

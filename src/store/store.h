@@ -10,6 +10,7 @@
  *      writes nothing and says STORE_CONFLICT.
  *   3. Reads and loads see only what is durable, and each read sees one moment.
  *   4. The record is kept and given back byte for byte, and beside it who asked for it.
+ *      A backend that can say STORE_UNKNOWN keeps the mark of the commit there, too.
  *   5. A read error is an error, never an absence and never a wrong balance.
  *
  * load, commit and abandon belong to a session, 0 to store_sessions - 1: a shared database works on
@@ -31,7 +32,7 @@ struct store;
 /* What the world did to a call. */
 enum store_fault {
     STORE_OK = 0,
-    STORE_CONFLICT,    /* commit only: nothing was written; load and decide again */
+    STORE_CONFLICT,    /* load and commit: nothing was written; load and decide again */
     STORE_UNAVAILABLE, /* nothing was written; it may work later */
     STORE_UNKNOWN, /* commit only: it may have been written, or may still be. An id that is found
                       settles it; one that is not found settles nothing. To load, decide and
@@ -45,7 +46,8 @@ unsigned store_sessions(const struct store *store);
 
 /* Fills in every fact of the working set: transactions become LEDGER_ABSENT or LEDGER_RECORDED,
  * accounts get their rows (zeros when absent). What it fills in lives in the working set's arena.
- * Faults: STORE_UNAVAILABLE, STORE_CORRUPT. */
+ * Faults: STORE_CONFLICT (on a shared database: others hold what it needs), STORE_UNAVAILABLE,
+ * STORE_CORRUPT. */
 enum store_fault store_load(struct store *store, unsigned session,
                             struct ledger_facts *facts) BASE_MUST_USE;
 

@@ -111,7 +111,7 @@ static void postgres_destroy(struct store *store, void *place)
 }
 
 const struct backend backends[] = {
-    {.name = "memory", .open = memory_open, .destroy = memory_destroy},
+    {.name = "memory", .keeps_marks = true, .open = memory_open, .destroy = memory_destroy},
     {.name = "rocksdb",
      .open = rocksdb_open_new,
      .reopen = rocksdb_reopen,
@@ -119,6 +119,7 @@ const struct backend backends[] = {
      .destroy = rocksdb_destroy},
     {.name = "postgres",
      .is_present = cluster_is_present,
+     .keeps_marks = true,
      .open = postgres_open_new,
      .reopen = postgres_reopen,
      .crash = postgres_crash,

@@ -16,6 +16,8 @@ struct backend {
     const char *name;
     /* Whether it can be tested on this machine. NULL function: anywhere. */
     bool (*is_present)(void);
+    /* Whether it can say STORE_UNKNOWN, and so keeps the marks of commits. */
+    bool keeps_marks;
     /* A new, empty store at a new place. `kinds` outlives both. */
     struct store *(*open)(const struct ledger_kinds *kinds, void **ret_place);
     /* Closes `store` in good order and opens its place again. `kinds` may have grown since, or be

@@ -378,6 +378,35 @@ static void who_first_succeeded_stays_beside_the_record(void **state)
     batch_close(batch);
 }
 
+/* So that a server that has not heard of its commit's end can tell it from another's. */
+static void a_commit_leaves_its_mark_beside_what_it_records(void **state)
+{
+    struct contract *contract = *state;
+    if (!contract->backend->keeps_marks) {
+        skip();
+    }
+    static const char *const lines[] = {"add t1 alice points=5", "cancel t2"};
+    static const uint64_t marks[] = {UINT64_MAX, 7};
+    for (size_t i = 0; i < 2; i++) {
+        struct batch *batch = batch_open(contract->kinds);
+        batch_add_line(batch, lines[i]);
+        assert_int_equal(batch_load(batch, contract->store), STORE_OK);
+        batch_decide(batch, contract->now_us);
+        batch->facts.commit_mark = marks[i];
+        assert_int_equal(batch_commit(batch, contract->store), STORE_OK);
+        batch_close(batch);
+    }
+    struct batch *again = batch_open(contract->kinds);
+    batch_add_line(again, lines[0]);
+    batch_add_line(again, lines[1]);
+    assert_int_equal(batch_load(again, contract->store), STORE_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(again->facts.transactions[i]->commit_mark == marks[i]);
+    }
+    store_abandon(contract->store, 0, &again->facts);
+    batch_close(again);
+}
+
 static void the_journal_keeps_the_order_of_the_decisions(void **state)
 {
     struct contract *contract = *state;
@@ -489,6 +518,7 @@ struct contract_tests contract_commits(void)
         CONTRACT_TEST(every_fact_of_a_batch_is_looked_at),
         CONTRACT_TEST_WIDE(the_largest_records_come_back_byte_for_byte),
         CONTRACT_TEST(who_first_succeeded_stays_beside_the_record),
+        CONTRACT_TEST(a_commit_leaves_its_mark_beside_what_it_records),
         CONTRACT_TEST(the_journal_keeps_the_order_of_the_decisions),
         CONTRACT_TEST(ids_are_compared_byte_by_byte),
         CONTRACT_TEST_WIDE(a_full_batch_of_the_largest_transactions_is_one_commit),

@@ -55,6 +55,7 @@ static void facts_copy(struct faulty_late *late, const struct ledger_facts *fact
     *copy = (struct ledger_facts){
         .kinds = facts->kinds,
         .arena = arena,
+        .commit_mark = facts->commit_mark,
         .transactions = base_arena_take(arena, facts->n_transactions * sizeof(void *)),
         .accounts = base_arena_take(arena, facts->n_accounts * sizeof(void *)),
         .new_transactions = base_arena_take(arena, facts->n_new * sizeof(void *)),

@@ -62,6 +62,7 @@ static enum store_fault memory_load(struct store *base, unsigned session,
         fact->record = (struct base_bytes){NULL, 0};
         if (found != NULL) {
             fact->record = base_arena_bytes(facts->arena, found->record);
+            fact->commit_mark = found->commit_mark;
         }
     }
     for (size_t i = 0; i < facts->n_accounts; i++) {
@@ -99,7 +100,7 @@ static bool facts_hold(const struct memory_store *store, const struct ledger_fac
 
 /* Adds the transaction to the journal and the ids; gives its position. */
 static uint64_t record_transaction(struct memory_store *store,
-                                   const struct ledger_transaction *recorded)
+                                   const struct ledger_transaction *recorded, uint64_t commit_mark)
 {
     if (store->n_journal == store->journal_capacity) {
         store->journal_capacity = store->journal_capacity > 0 ? store->journal_capacity * 2 : 64;
@@ -111,6 +112,7 @@ static uint64_t record_transaction(struct memory_store *store,
         .transaction_id = base_arena_text(&store->arena, recorded->transaction_id),
         .record = base_arena_bytes(&store->arena, recorded->record),
         .caller = base_arena_text(&store->arena, recorded->caller),
+        .commit_mark = commit_mark,
         .position = store->n_journal + 1,
     };
     store->journal[store->n_journal++] = transaction;
@@ -166,7 +168,7 @@ static enum store_fault memory_commit(struct store *base, unsigned session,
     }
     for (size_t i = 0; i < facts->n_new; i++) {
         const struct ledger_transaction *recorded = facts->new_transactions[i];
-        uint64_t position = record_transaction(store, recorded);
+        uint64_t position = record_transaction(store, recorded, facts->commit_mark);
         for (size_t at = 0; at < recorded->n_entries; at++) {
             append_entry(store, &facts->entries[recorded->first_entry + at], position);
         }

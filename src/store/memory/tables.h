@@ -15,7 +15,8 @@ struct memory_transaction {
     struct base_text transaction_id;
     struct base_bytes record;
     struct base_text caller; /* empty: not known */
-    uint64_t position;       /* in the journal, from 1 */
+    uint64_t commit_mark;
+    uint64_t position; /* in the journal, from 1 */
 };
 
 struct memory_entry {

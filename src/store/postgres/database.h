@@ -59,8 +59,7 @@ struct postgres_snapshot;
 struct store_postgres {
     struct store base;
     char *url;
-    bool only_reads;   /* opened without kinds */
-    uint64_t instance; /* of this process: part of the mark of each commit */
+    bool only_reads; /* opened without kinds */
 
     pthread_mutex_t preparing;
     /* Set once the kinds are known to be right, and then unchanged. */
@@ -70,7 +69,6 @@ struct store_postgres {
     struct ledger_kinds served_kinds; /* what was served, when opened only to read */
     struct base_arena kinds_arena;
 
-    _Atomic uint64_t n_commits; /* that were begun: part of the mark of each */
     struct postgres_session sessions[BASE_DATABASE_SESSIONS];
     struct postgres_snapshot *snapshot; /* opened only to read: of all walks; NULL: none so far */
 

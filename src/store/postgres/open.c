@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 /* What is told of each state: to whoever asks for readiness, and in the log. */
@@ -376,10 +375,6 @@ static struct store_postgres *new_store(const struct store_postgres_options *opt
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&store->changed, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    /* No two servers may have the same: their marks tell their commits apart. */
-    if (getrandom(&store->instance, sizeof store->instance, 0) != (ssize_t)sizeof store->instance) {
-        base_stop("the system gives no random number: %s", strerror(errno));
-    }
     return store;
 }
 

@@ -30,7 +30,7 @@ static const char schema[] =
     "    position bigint NOT NULL UNIQUE CHECK (position > 0),\n"
     "    record bytea NOT NULL CHECK (octet_length(record) BETWEEN 1 AND 8192),\n"
     "    caller text COLLATE \"C\" NOT NULL,\n"
-    "    commit_mark uuid NOT NULL\n"
+    "    commit_mark bigint NOT NULL\n"
     ");\n"
     "\n"
     "-- An account: the length of its history, and the time of its last transaction. Version 0 is\n"

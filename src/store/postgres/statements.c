@@ -59,7 +59,7 @@ const struct postgres_statement postgres_statements[POSTGRES_STATEMENT_COUNT] = 
          "FROM unnest($1, $2, $3, $4) AS new (transaction_id, place, record, caller)",
          6,
          {POSTGRES_TEXT_ARRAY, POSTGRES_INT2_ARRAY, POSTGRES_BYTEA_ARRAY, POSTGRES_TEXT_ARRAY,
-          POSTGRES_INT8, POSTGRES_UUID}},
+          POSTGRES_INT8, POSTGRES_INT8}},
     [POSTGRES_INSERT_ENTRIES] =
         {"insert_entries",
          "INSERT INTO zandaka.entries (account_id, sequence, transaction_id, operation, "

@@ -136,11 +136,15 @@ static bool take_transactions(const PGresult *result, const struct ledger_facts 
     for (int i = 0; i < n_rows; i++) {
         struct postgres_row row = {.result = result, .row = i};
         struct ledger_transaction *fact = ledger_facts_transaction(facts, postgres_row_id(&row, 0));
-        if (fact == NULL || row.failed) {
+        if (fact == NULL) {
             return false;
         }
         fact->presence = LEDGER_RECORDED;
         fact->record = base_arena_bytes(facts->arena, postgres_row_bytes(&row, 1));
+        fact->commit_mark = (uint64_t)postgres_row_int64(&row, 2);
+        if (row.failed) {
+            return false;
+        }
     }
     return true;
 }
@@ -190,20 +194,9 @@ enum store_fault postgres_load(struct store *base, unsigned number, struct ledge
 
 /* --- commit --- */
 
-/* The mark of a commit: which process, and its how manieth. No two commits have the same. */
-static struct base_bytes next_mark(struct store_postgres *store, struct base_arena *arena)
-{
-    struct base_writer writer = {NULL, 0, 0};
-    base_write_u64_be(&writer, store->instance);
-    base_write_u64_be(&writer, atomic_fetch_add(&store->n_commits, 1) + 1);
-    struct base_bytes mark = base_arena_bytes(arena, base_writer_bytes(&writer));
-    base_writer_release(&writer);
-    return mark;
-}
-
 /* New transactions go in sorted by id, so that two servers that insert the same ids wait for one
  * another in one direction; their places keep the order of the decisions. */
-static void add_transactions(struct store_postgres *store, struct postgres_session *session,
+static void add_transactions(const struct store_postgres *store, struct postgres_session *session,
                              const struct ledger_facts *facts, struct postgres_exchange *exchange)
 {
     struct postgres_array *arrays = session->arrays;
@@ -235,7 +228,7 @@ static void add_transactions(struct store_postgres *store, struct postgres_sessi
         parameters[i] = postgres_array_end(&arrays[i]);
     }
     parameters[4] = postgres_int64(facts->arena, store->position_base);
-    parameters[5] = next_mark(store, facts->arena);
+    parameters[5] = postgres_int64(facts->arena, (int64_t)facts->commit_mark);
     postgres_exchange_add(exchange, POSTGRES_INSERT_TRANSACTIONS, parameters);
 }
 
