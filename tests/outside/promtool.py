@@ -24,3 +24,23 @@ def skip_without():
         print("promtool is not there (scripts/deps.sh test brings it): nothing was tested",
               file=sys.stderr)
         os._exit(77)
+
+
+def all_metrics():
+    """/metrics of a server that has all families: callers are configured, and one asks for it."""
+    import hashlib
+    import http.client
+    import tempfile
+    from server import Server
+    with tempfile.NamedTemporaryFile("w", suffix=".ini") as callers:
+        callers.write("[caller.prometheus]\n"
+                      f"token_sha256 = {hashlib.sha256(b'scraper').hexdigest()}\n")
+        callers.flush()
+        with Server(f"[callers]\nfile = {callers.name}\n", store="memory:") as server:
+            connection = http.client.HTTPConnection(server.address, timeout=30)
+            connection.request("GET", "/metrics", headers={"authorization": "Bearer scraper"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            connection.close()
+            assert answer.status == 200, text
+            return text
