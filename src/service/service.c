@@ -136,13 +136,18 @@ static void start_thread(pthread_t *thread, void *(*run)(void *context), void *c
     }
 }
 
-/* Signals are the program's to handle, on a thread of its own choice. */
+/* Signals are the program's to handle, on a thread of its own choice. But a fault is its thread's
+ * own: where it is blocked the system ends the process without asking the program's handler. */
 static void start_threads(struct service *service)
 {
-    sigset_t all;
+    static const int faults[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    sigset_t blocked;
     sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        sigdelset(&blocked, faults[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     for (unsigned i = 0; i < service->n_sessions; i++) {
         start_thread(&service->sessions[i].writer, write_batches, &service->sessions[i]);
     }

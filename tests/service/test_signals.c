@@ -1,5 +1,5 @@
-/* service: its threads take no signal, which are the program's to handle; and where a thread cannot
- * be started the process stops and says so. */
+/* service: its threads take no signal, which are the program's to handle, but faults of their own;
+ * and where a thread cannot be started the process stops and says so. */
 #include "service/service.h"
 #include "store/memory/memory.h"
 
@@ -52,9 +52,13 @@ static void look_at_the_reader(struct service_read *read, enum base_reason reaso
 static void expect_blocked(struct seen *seen)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE, SIGALRM};
+    static const int faults[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     assert_int_equal(sem_wait(&seen->done), 0);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         assert_int_equal(sigismember(&seen->blocked, signals[i]), 1);
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        assert_int_equal(sigismember(&seen->blocked, faults[i]), 0);
     }
     sem_destroy(&seen->done);
 }
@@ -65,7 +69,7 @@ static struct service *open_on(struct store *store, const struct ledger_kinds *k
         .store = store, .kinds = kinds, .clock = &base_clock_system, .n_readers = 1});
 }
 
-static void the_threads_take_no_signal(void **state)
+static void the_threads_take_no_signal_but_their_own_faults(void **state)
 {
     (void)state;
     struct ledger_kinds kinds = {.n_kinds = 1};
@@ -134,7 +138,7 @@ static void a_thread_that_cannot_start_stops_the_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_threads_take_no_signal),
+        cmocka_unit_test(the_threads_take_no_signal_but_their_own_faults),
         cmocka_unit_test(a_thread_that_cannot_start_stops_the_process),
     };
     return cmocka_run_group_tests_name("service_signals", tests, NULL, NULL);
