@@ -220,11 +220,15 @@ static void resume_reading(struct net_connection *connection)
 void net_loop_resume_reading(struct net_loop *loop)
 {
     review_favoured(loop);
-    if (loop->n_paused == 0 || (loop->favoured != NULL && overdrawn_bytes(loop->server) > 0)) {
+    size_t overdrawn = overdrawn_bytes(loop->server);
+    /* While one is favoured, nobody else who holds much has a turn. */
+    bool large_may = loop->favoured == NULL || overdrawn == 0;
+    bool small_may = overdrawn <= loop->server->options.inflight_max_bytes;
+    if (loop->n_paused == 0 || (!large_may && !small_may)) {
         return;
     }
     for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
-        if (each->paused) {
+        if (each->paused && (large_may || each->charged <= BASE_SMALL_HELD_BYTES)) {
             resume_reading(each);
         }
     }

@@ -2,7 +2,7 @@
  * net: what a client sends reaches the handler, what the handler says reaches the client, and
  * little is read while the budget is spent. Real sockets on loopback.
  */
-#include "net/net.h"
+#include "net/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -427,6 +427,61 @@ static void who_holds_most_is_cut_off_once_twice_the_budget_is_spent(void **stat
     (void)close(small);
 }
 
+/* Asked on a loop's own thread. */
+struct paused_question {
+    struct net_message message;
+    struct net_loop *loop;
+    atomic_int n_paused; /* -1: not answered so far */
+};
+
+static void answer_paused(struct net_message *message)
+{
+    struct paused_question *question = (struct paused_question *)message;
+    atomic_store(&question->n_paused, (int)question->loop->n_paused);
+}
+
+static void wait_until_one_is_paused(struct net_loop *loop)
+{
+    int n_paused;
+    do {
+        struct paused_question question = {.message = {.run = answer_paused}, .loop = loop};
+        atomic_init(&question.n_paused, -1);
+        net_post(loop, &question.message);
+        while ((n_paused = atomic_load(&question.n_paused)) < 0) {
+            (void)sched_yield();
+        }
+    } while (n_paused == 0);
+}
+
+/* Above one and a half times the budget a favoured connection keeps its turn, however silent it is:
+ * that must not keep out the small, who may be read again below twice the budget. */
+static void who_was_held_up_is_read_again_beside_a_favoured_one(void **state)
+{
+    struct fixture *fixture = *state;
+    static char block[170000];
+    memset(block, 'x', sizeof block);
+    block[0] = '(';
+    int favoured = dial(fixture);
+    send_all(favoured, block, sizeof block);
+    while (atomic_load(&fixture->n_received) < sizeof block) {
+        (void)sched_yield();
+    }
+    struct net_loop *loop = net_connection_loop(atomic_load(&fixture->latest)->connection);
+    int other = dial(fixture); /* for the other loop: connections go to them in turn */
+    int quiet = dial(fixture);
+    net_server_charge(fixture->server, 60000);
+    send_all(quiet, "quiet", 5);
+    wait_until_one_is_paused(loop);
+    net_server_charge(fixture->server, -40000);
+    char back[5];
+    must_answer_within_a_while(quiet);
+    assert_int_equal(receive_all(quiet, back, 5), 5);
+    net_server_charge(fixture->server, -20000);
+    (void)close(quiet);
+    (void)close(other);
+    (void)close(favoured);
+}
+
 static void a_connection_beyond_the_limit_is_closed_and_the_others_live(void **state)
 {
     struct fixture *fixture = *state;
@@ -554,6 +609,7 @@ int main(void)
         WITH_FIXTURE(who_holds_little_is_answered_while_the_budget_is_spent),
         WITH_FIXTURE(requests_that_are_beyond_the_budget_together_all_end),
         WITH_FIXTURE(who_holds_most_is_cut_off_once_twice_the_budget_is_spent),
+        WITH_FIXTURE(who_was_held_up_is_read_again_beside_a_favoured_one),
         WITH_FIXTURE(a_connection_beyond_the_limit_is_closed_and_the_others_live),
         WITH_FIXTURE(a_drain_tells_every_session_and_waits_for_it),
         WITH_FIXTURE(a_taken_port_is_told),
