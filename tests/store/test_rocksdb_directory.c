@@ -1,6 +1,7 @@
 /* store/rocksdb: its directory outlives a power cut, and a missing mark is told. */
 #include "rocksdb_stores.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -120,6 +121,53 @@ static void a_missing_mark_is_told_where_something_could_be_lost(void **state)
     assert_null(strstr(said_while_opening(test), "warning"));
 }
 
+static size_t count_open_files(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    assert_non_null(directory);
+    size_t n = 0;
+    while (readdir(directory) != NULL) {
+        n++;
+    }
+    (void)closedir(directory);
+    return n;
+}
+
+/* Small buffers, so that tables are written and the manifest grows while the store is open. */
+static void use_and_close(struct rocksdb_test *test, int first)
+{
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    rocksdb_test_fill(store, first, 50);
+    store_close(store);
+    store = rocksdb_test_store_to_read(test);
+    assert_non_null(store);
+    store_close(store);
+}
+
+static void a_store_leaves_no_file_open(void **state)
+{
+    struct rocksdb_test *test = *state;
+    test->options.write_buffers_bytes = 65536;
+    use_and_close(test, 1); /* what the libraries open once stays open */
+    size_t n_before = count_open_files();
+    for (int i = 1; i <= 5; i++) {
+        use_and_close(test, 1 + 50 * i);
+    }
+    assert_int_equal(count_open_files(), n_before);
+    /* Nor does one whose mark is damaged, nor one that is refused. */
+    for (int i = 6; i <= 8; i++) {
+        place_cut_file(test->place, "zandaka.mark", 10);
+        use_and_close(test, 1 + 50 * i);
+    }
+    assert_int_equal(count_open_files(), n_before);
+    place_remove_file(test->place, "CURRENT");
+    for (int i = 0; i < 5; i++) {
+        assert_null(rocksdb_test_store(test));
+    }
+    assert_int_equal(count_open_files(), n_before);
+}
+
 #define DIRECTORY_TEST(test)                                                                       \
     cmocka_unit_test_setup_teardown(test, rocksdb_test_open, rocksdb_test_close)
 
@@ -129,6 +177,7 @@ int main(void)
         DIRECTORY_TEST(a_new_stores_name_is_synced_whoever_made_its_directory),
         DIRECTORY_TEST(a_name_that_cannot_be_synced_begins_no_store),
         DIRECTORY_TEST(a_missing_mark_is_told_where_something_could_be_lost),
+        DIRECTORY_TEST(a_store_leaves_no_file_open),
     };
     return cmocka_run_group_tests_name("store/rocksdb: the directory", tests, NULL, NULL);
 }

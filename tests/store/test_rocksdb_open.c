@@ -231,6 +231,26 @@ static void a_new_kind_is_remembered_from_its_first_opening_on(void **state)
     assert_true(rocksdb_test_said(test, "the kind `miles`"));
 }
 
+/* One position under two ids would be one answer for two transactions. */
+static void two_ids_at_one_position_are_corruption(void **state)
+{
+    struct rocksdb_test *test = *state;
+    struct store *store = rocksdb_test_store(test);
+    rocksdb_test_fill(store, 1, 3);
+    store_close(store);
+    static const uint8_t first[] = {0, 0, 0, 0, 0, 0, 0, 1};
+    struct base_bytes value = {first, sizeof first};
+    rocksdb_test_put_row(test, "ids", base_bytes_of(BASE_TEXT("t2")), &value);
+    store = rocksdb_test_store(test);
+    assert_non_null(store);
+    static const char *const lines[] = {"add t1 alice points=1", "add t2 alice points=1",
+                                        "add t3 alice points=1"};
+    for (size_t n = 2; n <= 3; n++) {
+        assert_int_equal(batch_run_lines(store, 1, n, lines), STORE_CORRUPT);
+    }
+    store_close(store);
+}
+
 static void rows_that_make_no_sense_are_corruption(void **state)
 {
     struct rocksdb_test *test = *state;
@@ -289,6 +309,7 @@ int main(void)
         OPEN_TEST(another_programs_database_is_left_alone_though_its_families_could_be_ours),
         OPEN_TEST(a_kind_that_was_served_must_be_configured),
         OPEN_TEST(a_new_kind_is_remembered_from_its_first_opening_on),
+        OPEN_TEST(two_ids_at_one_position_are_corruption),
         OPEN_TEST(rows_that_make_no_sense_are_corruption),
     };
     return cmocka_run_group_tests_name("store/rocksdb: opening", tests, NULL, NULL);

@@ -175,6 +175,86 @@ static void entry_keys_stand_newest_first_under_their_account(void **state)
     }
 }
 
+static void a_malformed_entry_key_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        uint8_t bytes[16];
+        size_t length;
+    } keys[] = {
+        {"nothing", {0}, 0},
+        {"no account", {0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE}, 9},
+        {"no end of the account", {'a', 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE}, 10},
+        {"an account with a space", {' ', 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE}, 10},
+        {"sequence 0", {'a', 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, 10},
+        {"a sequence beyond int64", {'a', 0, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, 10},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct base_text account_id = BASE_TEXT("untouched");
+        int64_t sequence = 77;
+        struct base_bytes key = {keys[i].bytes, keys[i].length};
+        if (store_rocksdb_read_entry_key(key, &account_id, &sequence)) {
+            fail_msg("%s was taken for an entry's key", keys[i].what);
+        }
+        assert_true(sequence == 77 && base_text_equal(account_id, BASE_TEXT("untouched")));
+    }
+}
+
+static void a_kinds_row_comes_back_and_nothing_else_is_one(void **state)
+{
+    (void)state;
+    for (int stored = 0; stored < BASE_KINDS_MAX; stored++) {
+        struct base_writer row = {NULL, 0, 0};
+        int back = -1;
+        store_rocksdb_write_kind(&row, stored);
+        assert_true(store_rocksdb_read_kind(base_writer_bytes(&row), &back) && back == stored);
+        base_writer_release(&row);
+    }
+    static const struct {
+        uint8_t bytes[4];
+        size_t length;
+    } rows[] = {
+        {{0}, 0},                 /* nothing */
+        {{1}, 1},                 /* not whether it expires */
+        {{1, 0, 0}, 3},           /* something behind it */
+        {{1, 1}, 2},              /* a kind that expires, of a later version */
+        {{BASE_KINDS_MAX, 0}, 2}, /* one too many */
+        {{0x81, 0x00, 0x00}, 3},  /* a number in a longer form */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int untouched = 77;
+        assert_false(store_rocksdb_read_kind((struct base_bytes){rows[i].bytes, rows[i].length},
+                                             &untouched));
+        assert_int_equal(untouched, 77);
+    }
+}
+
+static void a_rows_time_is_a_timestamps(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t time_us;
+        bool taken;
+    } rows[] = {{BASE_TIME_MIN_US, true},
+                {BASE_TIME_MIN_US - 1, false},
+                {BASE_TIME_MAX_US, true},
+                {BASE_TIME_MAX_US + 1, false}};
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ledger_balance balances[3] = {{0}};
+        struct ledger_account account = {
+            .version = 1, .last_time_us = rows[i].time_us, .balances = balances};
+        struct ledger_account back;
+        struct base_writer row = {NULL, 0, 0};
+        store_rocksdb_write_account(&row, &map, &account);
+        assert_int_equal(store_rocksdb_read_account(base_writer_bytes(&row), &map, &arena, &back),
+                         rows[i].taken);
+        base_writer_release(&row);
+    }
+    base_arena_release(&arena);
+}
+
 /* --- the cache --- */
 
 #define CACHED_MAX 8
@@ -257,6 +337,9 @@ int main(void)
         cmocka_unit_test(an_entry_comes_back_and_its_pieces_do_not),
         cmocka_unit_test(a_journal_row_comes_back_and_its_pieces_do_not),
         cmocka_unit_test(entry_keys_stand_newest_first_under_their_account),
+        cmocka_unit_test(a_malformed_entry_key_is_refused),
+        cmocka_unit_test(a_kinds_row_comes_back_and_nothing_else_is_one),
+        cmocka_unit_test(a_rows_time_is_a_timestamps),
         cmocka_unit_test(the_cache_keeps_the_last_row_or_none),
         cmocka_unit_test(the_cache_keeps_what_is_used),
         cmocka_unit_test(a_cache_of_none_keeps_nothing),
