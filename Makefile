@@ -13,12 +13,13 @@
 #   make coverage   which lines and branches the tests reach
 #   make mutants    the code broken on purpose: FOLDER=ledger SAMPLE=100 SEED=1
 #   make install    into $(DESTDIR)$(PREFIX)
+#   make deb        a Debian package, in build/deb
 
 PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test sim demo consistency disk memory fuzz bench coverage mutants install deps test-deps format clean
+.PHONY: build run test sim demo consistency disk memory fuzz bench coverage mutants install deb deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -65,6 +66,11 @@ mutants: test-deps
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+deb:
+	@scripts/deps.sh build package
+	@DEB_RULES_REQUIRES_ROOT=no debian/rules clean binary
+	@ls build/deb/*.deb
 
 deps:
 	@scripts/deps.sh build

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: `deps.sh build` for building and running,
-# `deps.sh build test` for the tests too. Nothing to do when all are there, also offline.
+# `deps.sh build test` for the tests too, `deps.sh build package` for `make deb`. Nothing to do when
+# all are there, also offline.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,7 +10,8 @@ protobuf-c-compiler libprotobuf-c-dev libnghttp2-dev librocksdb-dev libjansson-d
 libxxhash-dev libinih-dev libcsv-dev libpq-dev libssl-dev python3"
 test="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev curl git openssl
 python3-grpcio python3-protobuf protobuf-compiler-grpc python3-jsonschema nghttp2-client gcovr
-util-linux procps postgresql"
+util-linux procps postgresql mandoc"
+packaging="debhelper dpkg-dev lintian"
 # Any Go from 1.19 on will do: the package only where there is none.
 command -v go >/dev/null || test="$test golang-go"
 
@@ -17,8 +19,9 @@ wanted=""
 for set in "$@"; do
     case "$set" in
     build) wanted="$wanted $build" ;;
-    test) wanted="$wanted $test" ;;
-    *) echo "usage: deps.sh [build] [test]" >&2; exit 2 ;;
+    test) wanted="$wanted $test $packaging" ;;
+    package) wanted="$wanted $packaging" ;;
+    *) echo "usage: deps.sh [build] [test] [package]" >&2; exit 2 ;;
     esac
 done
 
