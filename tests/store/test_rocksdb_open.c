@@ -215,6 +215,41 @@ static void a_kind_that_was_served_must_be_configured(void **state)
     store_close(store);
 }
 
+static void kinds_of_the_shortest_and_the_longest_code_are_remembered(void **state)
+{
+    struct rocksdb_test *test = *state;
+    static char longest[BASE_KIND_MAX_BYTES];
+    memset(longest, 'k', sizeof longest);
+    test->kinds.kinds[0].code = BASE_TEXT("p");
+    test->kinds.kinds[1].code = (struct base_text){longest, sizeof longest};
+    for (int i = 0; i < 2; i++) {
+        struct store *store = rocksdb_test_store(test);
+        assert_non_null(store);
+        store_close(store);
+        store = rocksdb_test_store_to_read(test);
+        assert_non_null(store);
+        const struct ledger_kinds *kinds = store_kinds(store);
+        assert_int_equal(kinds->n_kinds, 2);
+        assert_true(base_text_equal(kinds->kinds[0].code, BASE_TEXT("p")));
+        assert_int_equal(kinds->kinds[1].code.length, BASE_KIND_MAX_BYTES);
+        store_close(store);
+    }
+}
+
+static void kinds_that_make_no_sense_are_refused(void **state)
+{
+    struct rocksdb_test *test = *state;
+    store_close(rocksdb_test_store(test));
+    /* A number twice, and then one that was left out. */
+    static const uint8_t rows[][2] = {{0, 0}, {7, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct base_bytes value = {rows[i], sizeof rows[i]};
+        rocksdb_test_put_row(test, "kinds", base_bytes_of(BASE_TEXT("miles")), &value);
+        assert_null(rocksdb_test_store(test));
+        assert_true(rocksdb_test_said(test, "its kinds are damaged; restore a backup"));
+    }
+}
+
 static void a_new_kind_is_remembered_from_its_first_opening_on(void **state)
 {
     struct rocksdb_test *test = *state;
@@ -308,6 +343,8 @@ int main(void)
         OPEN_TEST(another_programs_database_is_refused),
         OPEN_TEST(another_programs_database_is_left_alone_though_its_families_could_be_ours),
         OPEN_TEST(a_kind_that_was_served_must_be_configured),
+        OPEN_TEST(kinds_of_the_shortest_and_the_longest_code_are_remembered),
+        OPEN_TEST(kinds_that_make_no_sense_are_refused),
         OPEN_TEST(a_new_kind_is_remembered_from_its_first_opening_on),
         OPEN_TEST(two_ids_at_one_position_are_corruption),
         OPEN_TEST(rows_that_make_no_sense_are_corruption),
