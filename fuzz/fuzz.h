@@ -24,14 +24,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 /* Bytes in front of an input for a session: how it is driven, and how it is cut into pieces. */
 #define FUZZ_OPTIONS_BYTES 2
 
+struct fuzz_request {
+    bool is_head;    /* its method is HEAD */
+    bool is_refused; /* it is none as HTTP has them, so that its method is not told */
+};
+
 struct fuzz_server_run {
     struct base_writer requests; /* what was handed up, in its order */
     struct base_writer output;
     size_t n_requests;
     size_t n_cancelled;
     size_t n_answered;
-    bool open;     /* when all had been received */
-    bool *is_head; /* whether the method of each request was HEAD */
+    bool open;                      /* when all had been received */
+    struct fuzz_request *handed_up; /* n_requests of them */
 };
 
 /* Drives a session of wire_server with `preface` and, behind it, an input without its options.

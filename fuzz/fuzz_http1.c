@@ -2,8 +2,8 @@
  * HTTP/1.1, as a server. Beside what server_run.c checks:
  *
  *  1. The requests, and the answers but for a 100, do not depend on how the bytes come.
- *  2. The output is a sequence of whole answers, one for each request and at most one refusal
- *     behind them, so that no answer can be taken for another's.
+ *  2. The output is a sequence of whole answers, one for each request, and nothing behind
+ *     one that was refused, so that no answer can be taken for another's.
  */
 #include "fuzz.h"
 
@@ -27,6 +27,13 @@ static size_t answer_length(struct base_text output, bool is_head, int *ret_stat
     return head + body;
 }
 
+static bool ends_with(struct base_text text, struct base_text end)
+{
+    return text.length >= end.length &&
+           base_text_equal(end,
+                           (struct base_text){text.bytes + text.length - end.length, end.length});
+}
+
 /* The output without any 100, and a check of it. */
 static void check_output(const struct fuzz_server_run *run, struct base_writer *ret_answers)
 {
@@ -37,13 +44,14 @@ static void check_output(const struct fuzz_server_run *run, struct base_writer *
     while (output.length > 0) {
         size_t length = on.length;
         if (!base_text_starts_with(output, on)) {
-            /* A refused request is not handed up, so whether it was HEAD shows here alone. */
-            bool is_head = n_answers < run->n_requests
-                               ? run->is_head[n_answers]
-                               : memmem(output.bytes, output.length, "\r\n\r\n", 4) ==
-                                     output.bytes + output.length - 4;
+            base_assert(n_answers < run->n_requests);
+            const struct fuzz_request *request = &run->handed_up[n_answers];
+            /* The method of a refused request shows in its answer alone: one to HEAD is its head.
+             */
+            bool is_head = request->is_head ||
+                           (request->is_refused && ends_with(output, BASE_TEXT("\r\n\r\n")));
             length = answer_length(output, is_head, &status);
-            base_assert(status == 200 || status >= 400);
+            base_assert(request->is_refused ? status >= 400 : status == 200 || status == 400);
             base_write_bytes(ret_answers, base_bytes_of((struct base_text){output.bytes, length}));
             n_answers++;
         }
@@ -51,8 +59,10 @@ static void check_output(const struct fuzz_server_run *run, struct base_writer *
         output.length -= length;
     }
     base_assert(run->n_answered == run->n_requests && run->n_cancelled == 0);
-    base_assert(n_answers == run->n_requests ||
-                (n_answers == run->n_requests + 1 && status >= 400));
+    base_assert(n_answers == run->n_requests);
+    for (size_t i = 0; i + 1 < run->n_requests; i++) {
+        base_assert(!run->handed_up[i].is_refused);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

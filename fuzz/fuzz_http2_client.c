@@ -67,7 +67,8 @@ static void run(const uint8_t options[FUZZ_OPTIONS_BYTES], struct base_bytes inp
 {
     struct call calls[CALLS_MAX];
     size_t n_taken = 0;
-    struct wire_client *client = wire_client_open(&events, NULL, BASE_TEXT("h:1"));
+    struct wire_client *client =
+        wire_client_open(&events, NULL, BASE_TEXT("h:1"), (options[0] & 8) != 0);
     const struct wire_call call = {.path = BASE_TEXT("/zandaka.v1.BalanceService/Add"),
                                    .message = base_bytes_of(BASE_TEXT("\x0A\x01t")),
                                    .timeout_ns = (options[0] & 4) != 0 ? 1500000000 : -1};

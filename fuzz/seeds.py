@@ -135,6 +135,8 @@ def grpc_call(stream: int, head: bytes = GRPC_HEAD, body: bytes = message(write_
     return frame(HEADERS, END_HEADERS, stream, head) + frame(DATA, END_STREAM, stream, body)
 
 
+STREAMED_HEAD = GRPC_HEAD.replace(b"\x1e/zandaka.v1.BalanceService/Add",
+                                 text(b"/grpc.health.v1.Health/Watch"))
 JSON_HEAD = (POST + SCHEME + header(":path", "/p?q=1") + header(":authority", "h") +
              header("content-type", "application/json; charset=utf-8") +
              header("connect-timeout-ms", "1500"))
@@ -159,6 +161,10 @@ HTTP2_SERVER = [
     settings() + frame(HEADERS, END_HEADERS, 1, JSON_HEAD.replace(b"\x83", b"\x82", 1)) +
     frame(PRIORITY, 0, 1, b"\0\0\0\0\x10") +
     frame(HEADERS, END_HEADERS | END_STREAM, 1, header("x-trailer", "1")),
+    settings() + frame(HEADERS, END_HEADERS, 1, STREAMED_HEAD) +
+    frame(DATA, 0, 1, message(b"one") + message(b"")) +
+    frame(DATA, END_STREAM, 1, message(b"two")) + grpc_call(3, STREAMED_HEAD, message(b"x" * 65)) +
+    grpc_call(5, STREAMED_HEAD, message(b"cut")[:6]),
     settings() + frame(HEADERS, END_HEADERS | END_STREAM, 1, JSON_HEAD[1:] +
                        header(":method", "HEAD")),
 ]

@@ -3,10 +3,11 @@
  *
  *  1. A request is handed up once, with its answer to come; `cancelled` comes only for one that
  *     waits; wire_server_open_requests counts those that wait.
- *  2. What a request holds is what wire.h says: names in lower case, no line break in a value, no
+ *  2. A streamed call's messages are within what was asked for, and come before it is half closed.
+ *  3. What a request holds is what wire.h says: names in lower case, no line break in a value, no
  *     body where it was too large.
- *  3. What the session holds stays in proportion to what has come and what has to go out.
- *  4. A session that has ended and sent all is finished.
+ *  4. What the session holds stays in proportion to what has come and what has to go out.
+ *  5. A session that has ended and sent all is finished.
  */
 #include "fuzz.h"
 #include "wire/wire.h"
@@ -19,14 +20,20 @@
 #define REQUEST_HELD_BYTES ((size_t)BASE_BODY_FIRST_BYTES + 8192)
 /* The bodies of answers. */
 #define ANSWER_BODY_BYTES 70000
+/* Calls to paths that begin so are streamed, and the largest message of one. */
+#define STREAMED_PATHS BASE_TEXT("/grpc.")
+#define STREAMED_MESSAGE_MAX_BYTES 64
 
 struct drive {
     struct wire_server *server;
     struct fuzz_server_run *run;
     const uint8_t *options;
     size_t n_waiting;
-    uint32_t waiting[BASE_STREAMS_MAX]; /* HTTP/2 has no more; HTTP/1.1 has one */
-    size_t n_received;                  /* bytes */
+    struct {
+        uint32_t stream;
+        bool streamed;           /* a streamed call that is not half closed */
+    } waiting[BASE_STREAMS_MAX]; /* HTTP/2 has no more; HTTP/1.1 has one */
+    size_t n_received;           /* bytes */
     size_t n_answer_bytes;
 };
 
@@ -48,7 +55,7 @@ static unsigned answer_kind(const struct drive *drive)
     return drive->options[0] >> 3 & 3;
 }
 
-static void answer(struct drive *drive, uint32_t stream)
+static void answer(struct drive *drive, uint32_t stream, const struct wire_refusal *refusal)
 {
     static const uint8_t large[ANSWER_BODY_BYTES];
     static const uint8_t binary[] = {0, 1, 255};
@@ -79,6 +86,10 @@ static void answer(struct drive *drive, uint32_t stream)
         break;
     default:
         break;
+    }
+    if (refusal != NULL) {
+        reply.http_status = refusal->http_status;
+        reply.body = base_bytes_of(refusal->message);
     }
     drive->n_answer_bytes += reply.body.length + 4096;
     drive->run->n_answered++;
@@ -129,7 +140,11 @@ static void note_request(struct drive *drive, uint32_t stream, const struct wire
         base_assert(wire_request_header(request, header->name).bytes != NULL);
     }
     note(drive, base_text_from(request->body));
-    base_assert(request->method.length > 0 && request->path.length > 0);
+    bool is_refused = request->defect == WIRE_DEFECT_REFUSED;
+    base_assert(is_refused || (request->method.length > 0 && request->path.length > 0));
+    base_assert(!is_refused || (request->form == WIRE_HTTP && request->refusal.http_status >= 400 &&
+                                request->refusal.message.length > 0));
+    base_assert(!request->streamed || (request->form == WIRE_GRPC && request->body.length == 0));
     base_assert(is_lower_case(request->content_type));
     base_assert(request->timeout_ns >= -1);
     base_assert(request->body.length <= BASE_REQUEST_MAX_BYTES);
@@ -142,33 +157,88 @@ static void on_request(void *user, uint32_t stream, struct wire_request *request
     struct drive *drive = user;
     struct fuzz_server_run *run = drive->run;
     note_request(drive, stream, request);
-    run->is_head = base_reallocate(run->is_head, (run->n_requests + 1) * sizeof(bool));
-    run->is_head[run->n_requests++] = base_text_equal(request->method, BASE_TEXT("HEAD"));
+    run->handed_up =
+        base_reallocate(run->handed_up, (run->n_requests + 1) * sizeof *run->handed_up);
+    struct fuzz_request *handed_up = &run->handed_up[run->n_requests++];
+    handed_up->is_head = base_text_equal(request->method, BASE_TEXT("HEAD"));
+    handed_up->is_refused = request->defect == WIRE_DEFECT_REFUSED;
+    bool streamed = request->streamed;
+    struct wire_refusal refusal = request->refusal;
     wire_request_release(request);
     for (size_t i = 0; i < drive->n_waiting; i++) {
-        base_assert(drive->waiting[i] != stream);
+        base_assert(drive->waiting[i].stream != stream);
     }
-    if (answers_late(drive)) {
+    if (streamed || (answers_late(drive) && !handed_up->is_refused)) {
         base_assert(drive->n_waiting < BASE_STREAMS_MAX);
-        drive->waiting[drive->n_waiting++] = stream;
+        drive->waiting[drive->n_waiting].stream = stream;
+        drive->waiting[drive->n_waiting++].streamed = streamed;
     } else {
-        answer(drive, stream);
+        answer(drive, stream, handed_up->is_refused ? &refusal : NULL);
     }
+}
+
+/* Where the stream stands among those that wait; it does. */
+static size_t find_waiting(const struct drive *drive, uint32_t stream)
+{
+    size_t at = 0;
+    while (at < drive->n_waiting && drive->waiting[at].stream != stream) {
+        at++;
+    }
+    base_assert(at < drive->n_waiting);
+    return at;
 }
 
 static void on_cancelled(void *user, uint32_t stream)
 {
     struct drive *drive = user;
-    size_t at = 0;
-    while (at < drive->n_waiting && drive->waiting[at] != stream) {
-        at++;
-    }
-    base_assert(at < drive->n_waiting);
-    drive->waiting[at] = drive->waiting[--drive->n_waiting];
+    drive->waiting[find_waiting(drive, stream)] = drive->waiting[drive->n_waiting - 1];
+    drive->n_waiting--;
     drive->run->n_cancelled++;
 }
 
-static const struct wire_server_events events = {.request = on_request, .cancelled = on_cancelled};
+static size_t streamed_message_max(void *user, struct base_text path)
+{
+    (void)user;
+    return base_text_starts_with(path, STREAMED_PATHS) ? STREAMED_MESSAGE_MAX_BYTES : 0;
+}
+
+/* Each message is sent back, and the next is wanted. */
+static void on_message(void *user, uint32_t stream, struct base_bytes message)
+{
+    struct drive *drive = user;
+    base_assert(drive->waiting[find_waiting(drive, stream)].streamed);
+    base_assert(message.length <= STREAMED_MESSAGE_MAX_BYTES);
+    base_write_varint(&drive->run->requests, stream);
+    note(drive, base_text_from(message));
+    drive->n_answer_bytes += message.length + 4096;
+    (void)wire_server_writable(drive->server, stream);
+    wire_server_write(drive->server, stream, message);
+    wire_server_next(drive->server, stream);
+}
+
+static void on_half_closed(void *user, uint32_t stream)
+{
+    struct drive *drive = user;
+    size_t at = find_waiting(drive, stream);
+    base_assert(drive->waiting[at].streamed);
+    drive->waiting[at].streamed = false;
+    if (!answers_late(drive)) {
+        drive->waiting[at] = drive->waiting[--drive->n_waiting];
+        answer(drive, stream, NULL);
+    }
+}
+
+static void on_writable(void *user, uint32_t stream)
+{
+    (void)find_waiting(user, stream);
+}
+
+static const struct wire_server_events events = {.request = on_request,
+                                                 .cancelled = on_cancelled,
+                                                 .streamed_message_max = streamed_message_max,
+                                                 .message = on_message,
+                                                 .half_closed = on_half_closed,
+                                                 .writable = on_writable};
 
 static void collect(struct drive *drive)
 {
@@ -191,7 +261,7 @@ static void answer_those_that_wait(struct drive *drive)
 {
     /* An answer lets the next request of HTTP/1.1 up, which waits in its turn. */
     for (size_t n = drive->n_received + 1; drive->n_waiting > 0 && n > 0; n--) {
-        answer(drive, drive->waiting[--drive->n_waiting]);
+        answer(drive, drive->waiting[--drive->n_waiting].stream, NULL);
         collect(drive);
     }
     base_assert(drive->n_waiting == 0);
@@ -262,5 +332,5 @@ void fuzz_server_run_release(struct fuzz_server_run *run)
 {
     base_writer_release(&run->requests);
     base_writer_release(&run->output);
-    free(run->is_head);
+    free(run->handed_up);
 }

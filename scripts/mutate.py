@@ -46,9 +46,9 @@ FILE_MAX_BYTES = 4 << 30  # store_rocksdb_space fills 2 GiB
 FOLDERS = {
     "ledger": (r"ledger_", ["address"]),
     "service": (r"service_", ["address", "thread"]),
-    "store": (r"store_", ["address"]),
+    "store": (r"store_(contract$|faulty)", ["address"]),
     "store/memory": (r"store_contract$", ["address", "thread"]),
-    "store/rocksdb": (r"store_", ["address"]),
+    "store/rocksdb": (r"store_(contract$|rocksdb_)", ["address"]),
 }
 # What a folder's test is told: a backend is held to the contract alone.
 ARGUMENTS = {("store/memory", "store_contract"): ["memory"],

@@ -44,7 +44,8 @@ static void count_held(struct http2_server *server, struct http2_stream *stream)
 
 static struct base_bytes queued(const struct base_writer *queue, size_t at)
 {
-    return (struct base_bytes){queue->bytes + (queue->length > 0 ? at : 0), queue->length - at};
+    return queue->length == 0 ? (struct base_bytes){NULL, 0}
+                              : (struct base_bytes){queue->bytes + at, queue->length - at};
 }
 
 static void take_queued(struct base_writer *queue, size_t *at, size_t length)
