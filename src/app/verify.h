@@ -6,7 +6,8 @@
  *   verify_report.c     violations, what could not be read, progress
  *
  * Its memory does not grow with the store: it holds one row of each walk, one decoded transaction
- * and one account's balances, and beyond these only counts and sums.
+ * and one account's balances with the positions of one of its moments, and beyond these only counts
+ * and sums.
  */
 #ifndef ZANDAKA_APP_VERIFY_H
 #define ZANDAKA_APP_VERIFY_H

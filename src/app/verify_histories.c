@@ -24,6 +24,13 @@ struct history {
     int64_t newer_time_us; /* of the entry met before */
     struct expected expected[BASE_KINDS_MAX];
 
+    /* The transactions met so far among the entries of one moment, by position: what is met again
+     * would be counted twice. Those of other moments cannot be met again, since times never rise on
+     * the way and an entry's is its transaction's. */
+    size_t n_moment;
+    size_t moment_capacity;
+    uint64_t *moment;
+
     uint64_t position; /* of the transaction that the entries are of; 0: none so far */
     bool readable;     /* whether the record there could be read; `transaction` means something */
     struct base_arena transaction_arena;
@@ -112,6 +119,40 @@ static void close_transaction(struct verify *verify, struct history *history)
     }
 }
 
+static int compare_positions(const void *a, const void *b)
+{
+    const uint64_t *left = a;
+    const uint64_t *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+/* No transaction's entries may stand at two places, or one of its legs could make two of them and
+ * hide that another transaction has none. */
+static void close_moment(struct verify *verify, struct history *history)
+{
+    if (history->n_moment > 1) {
+        qsort(history->moment, history->n_moment, sizeof *history->moment, compare_positions);
+    }
+    for (size_t i = 1; i < history->n_moment; i++) {
+        if (history->moment[i] == history->moment[i - 1]) {
+            verify_violation(
+                verify, "entries: account %s: those of position %llu stand at two places",
+                verify_shown(verify, history_id(history)), (unsigned long long)history->moment[i]);
+        }
+    }
+    history->n_moment = 0;
+}
+
+static void note_in_moment(struct history *history, uint64_t position)
+{
+    if (history->n_moment == history->moment_capacity) {
+        history->moment_capacity = history->moment_capacity > 0 ? history->moment_capacity * 2 : 64;
+        history->moment =
+            base_reallocate(history->moment, history->moment_capacity * sizeof *history->moment);
+    }
+    history->moment[history->n_moment++] = position;
+}
+
 /* Turns from the newer entries' transaction to the one at `position`. */
 static void open_transaction(struct verify *verify, struct history *history,
                              const struct ledger_entry *entry, uint64_t position)
@@ -120,12 +161,7 @@ static void open_transaction(struct verify *verify, struct history *history,
         return;
     }
     close_transaction(verify, history);
-    if (history->position != 0 && position > history->position) {
-        /* So a transaction met once is never met again, and no leg can be used twice. */
-        verify_violation_of_entry(verify, entry, "position %llu is beyond the next entry's, %llu",
-                                  (unsigned long long)position,
-                                  (unsigned long long)history->position);
-    }
+    note_in_moment(history, position);
     history->position = position;
     history->used_legs = 0;
     base_arena_reset(&history->transaction_arena);
@@ -266,6 +302,12 @@ static void check_entry(struct verify *verify, struct history *history,
         verify_violation_of_entry(verify, entry, "sequence %lld was expected here",
                                   (long long)history->next_sequence);
     }
+    if (history->has_entries && entry->create_time_us != history->newer_time_us) {
+        close_moment(verify, history);
+        if (history->position == position) {
+            note_in_moment(history, position);
+        }
+    }
     history->has_entries = true;
     history->newer_time_us = entry->create_time_us;
     history->next_sequence = entry->sequence > INT64_MIN ? entry->sequence - 1 : INT64_MIN;
@@ -285,6 +327,7 @@ static void check_entry(struct verify *verify, struct history *history,
 static void history_close(struct verify *verify, struct history *history)
 {
     close_transaction(verify, history);
+    close_moment(verify, history);
     const char *id = verify_shown(verify, history_id(history));
     if (history->has_entries && history->next_sequence != 0) {
         verify_violation(verify, "entries: account %s: begins at sequence %lld, not at 1", id,
@@ -347,6 +390,7 @@ void verify_histories(struct verify *verify)
         }
     }
     base_arena_release(&history->transaction_arena);
+    free(history->moment);
     base_writer_release(&history->account_id);
     free(history);
     verify_walk_close(&entries);

@@ -185,6 +185,7 @@ ALTER(account_never_seen, row->account.account_id = BASE_TEXT("ann");
       row->account.last_time_us = INT64_MIN)
 ALTER(account_without_history, row->account.account_id = BASE_TEXT("ann"); row->account.version = 1)
 
+ALTER(entry_of_three, row->position = 3; row->entry.transaction_id = BASE_TEXT("t3"))
 ALTER(entry_account_id, row->entry.account_id = BASE_TEXT("bobby"))
 ALTER(entry_sequence, row->entry.sequence = 5)
 ALTER(entry_id, row->entry.transaction_id = BASE_TEXT("t9"))
@@ -399,6 +400,32 @@ static void entries_that_do_not_add_up_are_named(void **state)
     ASSERT_NAMED(cases);
 }
 
+/* Three times the same in one moment, and the first one's entry is the third one's a second time:
+ * there are as many legs as entries, and every sum is right. */
+static void a_transaction_with_entries_at_two_places_is_named(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"t1", "t2", "t3"};
+    const struct ledger_amount amount = {BASE_TEXT("points"), 5};
+    struct ledger_command commands[3];
+    for (size_t i = 0; i < 3; i++) {
+        commands[i] = (struct ledger_command){.operation = RECORD_OPERATION_ADD,
+                                              .transaction_id = base_text_of(ids[i]),
+                                              .account_id = BASE_TEXT("alice"),
+                                              .n_amounts = 1,
+                                              .amounts = &amount};
+    }
+    struct store *store = store_memory_open(&kinds);
+    commit(store, START_US, 3, commands);
+    const struct alteration alteration = {
+        .place = ALTER_ROW, .table = STORE_TABLE_ENTRIES, .row = 2, .alter = entry_of_three};
+    struct verdict verdict = verdict_on(altered_store_open(store, &alteration));
+    assert_string_equal(verdict.err,
+                        "entries: account alice: those of position 3 stand at two places\n");
+    assert_int_equal(verdict.exit_status, APP_EXIT_COULD_NOT);
+    verdict_release(&verdict);
+}
+
 static void entries_that_are_not_their_transactions_are_named(void **state)
 {
     (void)state;
@@ -429,7 +456,7 @@ static void entries_that_are_not_their_transactions_are_named(void **state)
         {WALK(ALTER_ROW, ENTRIES, 0, position_one),
          "entries: account alice, sequence 3: transaction_id is t2, but position 1 holds t1"},
         {WALK(ALTER_ROW, ENTRIES, 2, position_three),
-         "entries: account alice, sequence 1: position 3 is beyond the next entry's, 1"},
+         "entries: account alice, sequence 1: transaction_id is t1, but position 3 holds t3"},
         {WALK(ALTER_DROP, ENTRIES, 1, NULL),
          "entries: account alice: transaction t1 (position 1) has a leg of money 500 without an "
          "entry"},
@@ -612,6 +639,7 @@ int main(void)
         cmocka_unit_test(accounts_that_are_wrong_are_named),
         cmocka_unit_test(entries_that_do_not_add_up_are_named),
         cmocka_unit_test(entries_that_are_not_their_transactions_are_named),
+        cmocka_unit_test(a_transaction_with_entries_at_two_places_is_named),
         cmocka_unit_test(what_cannot_be_read_is_not_called_sound),
         cmocka_unit_test(the_first_thousand_violations_are_listed_and_the_others_counted),
         cmocka_unit_test(a_verdict_that_cannot_be_written_is_no_success),
