@@ -24,7 +24,7 @@ class Server:
 
     def __init__(self, config="", store=None, arguments=(), open_files=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-test-"))
-        self.store = store or f"rocksdb:{self.directory}/store"
+        self.store = store or self.new_store()
         self.config = self.directory / "zandaka.ini"
         self.config.write_text(config)
         self.arguments = list(arguments)
@@ -33,6 +33,9 @@ class Server:
         self.process = None
         self.address = None
         self.log = open(self.directory / "log", "ab")
+
+    def new_store(self):
+        return f"rocksdb:{self.directory}/store"
 
     def start(self, listen="127.0.0.1:0"):
         address_file = self.directory / "address"

@@ -70,7 +70,7 @@ struct store_postgres {
     struct base_arena kinds_arena;
 
     struct postgres_session sessions[BASE_DATABASE_SESSIONS];
-    struct postgres_snapshot *snapshot; /* opened only to read: of all walks; NULL: none so far */
+    struct postgres_snapshot *snapshot; /* opened only to read: of all walks; else NULL */
 
     pthread_mutex_t lock;            /* over what follows */
     struct postgres_snapshot *spare; /* without a transaction, for the next walk; NULL: none */
@@ -165,6 +165,8 @@ bool postgres_read_entry(const struct store_postgres *store, struct postgres_row
 
 /* --- walks.c --- */
 
+/* NULL: it cannot be had. */
+struct postgres_snapshot *postgres_snapshot_open(struct store_postgres *store);
 void postgres_snapshot_close(struct postgres_snapshot *snapshot);
 struct store_cursor *postgres_cursor_open(struct store *store, enum store_table table);
 enum store_fault postgres_cursor_next(struct store_cursor *cursor, bool *ret_found,

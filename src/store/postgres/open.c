@@ -390,9 +390,15 @@ struct store *store_postgres_open(const struct store_postgres_options *options,
 {
     struct store_postgres *store = new_store(options);
     struct postgres_connection *connection = postgres_reader_take(store);
-    if (connection != NULL) {
+    bool there = connection != NULL;
+    if (there) {
         postgres_reader_give_back(store, connection);
-    } else if (!may_come_back(store)) {
+    }
+    if (there && store->only_reads) {
+        store->snapshot = postgres_snapshot_open(store);
+        there = store->snapshot != NULL;
+    }
+    if (!there && !may_come_back(store)) {
         const char *reason = reasons[store->state];
         *ret_message = base_arena_print(arena, "%s%s%s", reason,
                                         store->message[0] != '\0' ? ": " : "", store->message);

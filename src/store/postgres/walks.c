@@ -70,8 +70,7 @@ static bool begin(struct store_postgres *store, struct postgres_snapshot *snapsh
     return true;
 }
 
-/* NULL: it cannot be had. */
-static struct postgres_snapshot *snapshot_open(struct store_postgres *store)
+struct postgres_snapshot *postgres_snapshot_open(struct store_postgres *store)
 {
     (void)pthread_mutex_lock(&store->lock);
     struct postgres_snapshot *snapshot = store->spare;
@@ -153,12 +152,7 @@ struct store_cursor *postgres_cursor_open(struct store *base, enum store_table t
     cursor->base.backend = store->base.backend;
     cursor->store = store;
     cursor->table = table;
-    (void)pthread_mutex_lock(&store->preparing);
-    if (store->only_reads && store->snapshot == NULL) {
-        store->snapshot = snapshot_open(store);
-    }
-    (void)pthread_mutex_unlock(&store->preparing);
-    cursor->snapshot = store->only_reads ? store->snapshot : snapshot_open(store);
+    cursor->snapshot = store->only_reads ? store->snapshot : postgres_snapshot_open(store);
     if (cursor->snapshot == NULL) {
         cursor->fault = STORE_UNAVAILABLE;
     } else {
