@@ -224,6 +224,14 @@ CONFIG = [
     "[store]\nurl=memory:\n[server]\nlisten=[::1]:0\n",
 ]
 
+CALLERS = [
+    "; who may call\n[caller.campaign]\ntoken_sha256 = " + "9f" * 32 + " ; since May\n"
+    "methods = Add,Cancel , GetTransaction\nkinds = points\nids = campaign-, promo-\nrate = 500\n"
+    "[caller.payment]\ntoken_sha256 = " + "a0" * 32 + ", " + "b1" * 32 + "\n"
+    "certificate_names = Payment.Internal, spiffe://example.org/Payment\n",
+    "[caller.a]\ncertificate_names=a\n[caller.b]\ncertificate_names=b,c\nids=x\nmethods=Submit\n",
+]
+
 
 def token_filter(position: int, operations: int, account_id: str, kind: str) -> bytes:
     return (struct.pack(">Q", position) + bytes([operations, len(account_id)]) +
@@ -260,6 +268,7 @@ TARGETS = {
     "protobuf": [bytes([number]) + each for number, each in enumerate(PROTOBUF)],
     "import": [bytes([columns]) + each.encode() for columns, each in IMPORT],
     "config": encoded(CONFIG),
+    "callers": encoded(CALLERS),
     "page_token": PAGE_TOKEN,
     "record": RECORD,
 }
