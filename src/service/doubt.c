@@ -10,11 +10,10 @@
  *      Every other refusal would be contradicted by a commit that arrives late: the answer is
  *      OUTCOME_UNKNOWN instead.
  *   2. When every record that a call has in doubt is found with the mark of that commit, the commit
- *      has happened: it is atomic. Then the results
- *      that were decided with it are the call's answers: also its refusals, which were decided on
- *      the facts that the commit confirmed, and also what was told of replays. To decide again
- *      would let a command that was refused take effect behind one that came after it (contract
- *      3.14).
+ *      has happened: it is atomic. Then the results that were decided with it are the call's
+ *      answers: also its refusals, which were decided on the facts that the commit confirmed, and
+ *      also what was told of replays. To decide again would let a command that was refused take
+ *      effect behind one that came after it (contract 3.14).
  *   3. When that cannot be shown, the call is decided again, and no command takes effect behind a
  *      later one of its call that is found, nor behind an earlier one that stays unknown.
  *   4. A command that is not in doubt was not written: refusals write nothing. If its call is given
@@ -57,17 +56,19 @@ void service_doubt_note(struct service_batch *batch, struct service_batch_call *
 }
 
 /* Whether a command's result of the unknown commit still holds. What it was answered with must be
- * there, and what is in doubt must have that commit's mark: another server may have recorded the
- * same request meanwhile, byte for byte the same where the clocks agree. */
-static bool holds(const struct service_batch *batch, const struct service_batch_call *entry,
-                  size_t index)
+ * there and readable, since it is the answer; and what is in doubt must have that commit's mark:
+ * another server may have recorded the same request meanwhile, byte for byte the same where the
+ * clocks agree. */
+static bool holds(struct service_batch *batch, const struct service_batch_call *entry, size_t index)
 {
     const struct service_doubt *doubt = &entry->doubts[index];
     if (!has_succeeded(&entry->call->results[index])) {
         return !doubt->in_doubt;
     }
     const struct ledger_transaction *fact = fact_of(batch, entry, index);
+    struct record_transaction transaction;
     return fact->presence == LEDGER_RECORDED &&
+           record_decode(&batch->arena, fact->record, &transaction) &&
            (!doubt->in_doubt || fact->commit_mark == doubt->commit_mark);
 }
 
