@@ -23,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 /* Bytes in front of an input for a session: how it is driven, and how it is cut into pieces. */
 #define FUZZ_OPTIONS_BYTES 2
+/* A bit of the first: the session is drained in between. */
+#define FUZZ_OPTION_DRAINED 4
 
 struct fuzz_request {
     bool is_head;    /* its method is HEAD */

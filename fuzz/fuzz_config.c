@@ -54,7 +54,7 @@ static void check_kinds(const struct ledger_kinds *kinds)
 
 static struct base_text write_down(struct base_arena *arena, const struct app_config *config)
 {
-    struct base_text text = base_arena_print(arena, "[server]\nlisten = %s\n[store]\nurl = %s\n",
+    struct base_text text = base_arena_print(arena, "[server]\nlisten=%s\n[store]\nurl=%s\n",
                                              config->listen.bytes, config->store_url.bytes);
     for (size_t i = 0; i < config->kinds.n_kinds; i++) {
         const struct ledger_kind *kind = &config->kinds.kinds[i];

@@ -48,7 +48,7 @@ static bool is_told_to_stop(const struct drive *drive)
 }
 static bool is_drained(const struct drive *drive)
 {
-    return (drive->options[0] & 4) != 0;
+    return (drive->options[0] & FUZZ_OPTION_DRAINED) != 0;
 }
 static unsigned answer_kind(const struct drive *drive)
 {

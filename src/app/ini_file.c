@@ -44,7 +44,8 @@ static bool read_line(struct app_ini_file *file, char *line, size_t capacity)
             app_ini_fail(file, BASE_TEXT("a NUL byte"));
             return false;
         }
-        if (length + 2 > capacity) {
+        /* Behind what it holds there is room for a line break, which the last line may lack. */
+        if (byte != '\n' && length + 2 >= capacity) {
             app_ini_fail(file, base_arena_print(file->arena, "the line is longer than %zu bytes",
                                                 capacity - 2));
             return false;

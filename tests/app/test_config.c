@@ -103,6 +103,31 @@ static void a_file_is_read_as_the_manual_shows_it(void **state)
     base_arena_release(&arena);
 }
 
+/* inih's buffer has room for the line, a line break and a NUL. */
+static void a_line_has_198_bytes_and_no_more_also_the_last_without_a_break(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"", "\n", "\r\n"};
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        for (int length = 197; length <= 200; length++) {
+            struct base_text spaces =
+                base_arena_print(&arena, "[store]\nurl=memory:%*s%s",
+                                 length - (int)strlen("url=memory:;"), ";", ends[i]);
+            size_t line_length = (size_t)length - 1 + (ends[i][0] == '\r' ? 1 : 0);
+            struct app_config config;
+            const char *wrong = load(&arena, spaces.bytes, spaces.length, &config);
+            if (line_length <= 198) {
+                assert_null(wrong);
+                assert_string_equal(config.store_url.bytes, "memory:");
+            } else {
+                assert_string_equal(wrong, "2: the line is longer than 198 bytes");
+            }
+        }
+    }
+    base_arena_release(&arena);
+}
+
 static void every_slip_is_an_error_that_names_its_line(void **state)
 {
     (void)state;
@@ -254,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_file_there_are_points_and_money),
         cmocka_unit_test(a_file_is_read_as_the_manual_shows_it),
+        cmocka_unit_test(a_line_has_198_bytes_and_no_more_also_the_last_without_a_break),
         cmocka_unit_test(every_slip_is_an_error_that_names_its_line),
         cmocka_unit_test(there_may_be_64_kinds_and_no_more),
         cmocka_unit_test(flags_win_over_environment_over_file),
