@@ -5,6 +5,7 @@
 #   make test       every test there is
 #   make sim        simulated worlds against the contract, for HOURS=n; SEED=n tells one of them
 #   make demo       a bank's real transactions, with the plug pulled on the way
+#   make demo-postgres  the same on PostgreSQL: two servers, one database, a kill of each
 #   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
 #   make disk       power cuts, failing calls, damaged bytes: the long form (SEED=)
 #   make memory     every allocation of every call fails once: the long form (SEED=)
@@ -19,7 +20,7 @@ PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test sim demo consistency disk memory fuzz bench coverage mutants install deb deps test-deps format clean
+.PHONY: build run test sim demo demo-postgres consistency disk memory fuzz bench coverage mutants install deb deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -38,6 +39,9 @@ sim: test-deps
 
 demo: build
 	@scripts/demo.py build/release/zandaka
+
+demo-postgres: test-deps build
+	@scripts/demo_postgres.py build/release/zandaka
 
 consistency: test-deps build
 	@tests/consistency/run.sh build/release -for $(MINUTES)m $(if $(SEED),-seed $(SEED))

@@ -22,6 +22,8 @@ TIMEOUT_S = 300
 
 
 class Demo:
+    timeout_s = "1"  # of one call of an import
+
     def __init__(self, binary, directory):
         self.binary = binary
         self.directory = directory
@@ -49,7 +51,7 @@ class Demo:
         return subprocess.Popen(
             [self.binary, "import", str(FILE), "--server", self.address, "--kind", "money",
              "--amount-column", "amount_minor", "--balance-column", "balance_after_minor",
-             "--timeout", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             "--timeout", self.timeout_s], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def recorded(self):
         """How many transactions the store has, by verify: the server must be stopped."""

@@ -281,6 +281,9 @@
 #define BASE_DATABASE_IDLE_TIMEOUT_MS 3000
 /* Batches of one server at once: while one waits for the database's disk, others are decided. */
 #define BASE_DATABASE_SESSIONS 4
+/* Commands of a batch: beyond it a batch holds its locks for longer than it saves, where several
+ * servers work on the same accounts (docs/postgres.md has the measurements). */
+#define BASE_DATABASE_BATCH_MAX 200
 /* Milliseconds between attempts to connect. */
 #define BASE_DATABASE_RECONNECT_WAIT_MS 100
 /* How often the database is asked how it is, in milliseconds. */
@@ -352,6 +355,7 @@ static_assert(BASE_RETRY_WAIT_FIRST_MS <= BASE_RETRY_WAIT_LAST_MS &&
                   BASE_UNAVAILABLE_TIMEOUT_MS <= BASE_RETRY_TIMEOUT_MS,
               "a batch must be tried several times");
 static_assert(BASE_RETRY_TIMEOUT_MS < BASE_DRAIN_TIMEOUT_MS, "a drain must see a batch's end");
+static_assert(BASE_DATABASE_BATCH_MAX <= BASE_BATCH_MAX, "a batch has no more commands");
 static_assert(BASE_DATABASE_SESSIONS <= BASE_STORE_SESSIONS_MAX, "a store has no more sessions");
 static_assert(BASE_DATABASE_IDLE_TIMEOUT_MS < BASE_DATABASE_LOCK_TIMEOUT_MS &&
                   BASE_DATABASE_LOCK_TIMEOUT_MS < BASE_DATABASE_ANSWER_TIMEOUT_MS &&

@@ -25,45 +25,46 @@ bool service_queue_push(struct service_queue *queue, struct service_call *call)
     return true;
 }
 
-/* Takes the call whose turn it is, if it has no more than `room` commands. */
-static struct service_call *take_one(struct service_queue *queue, struct service_lines *lines,
-                                     size_t room)
+/* A batch that is being taken. */
+struct taken {
+    size_t n_calls;
+    struct service_call **calls;
+    size_t room; /* for more commands */
+};
+
+/* Takes the call whose turn it is, if it fits, or if it is the batch's first. */
+static bool take_one(struct service_queue *queue, struct service_lines *lines, struct taken *taken)
 {
     struct service_link *first = service_lines_first(lines);
-    if (first == NULL || call_of(first)->n_commands > room) {
-        return NULL;
+    if (first == NULL || (taken->n_calls > 0 && call_of(first)->n_commands > taken->room)) {
+        return false;
     }
     struct service_call *call = call_of(first);
     service_lines_take(lines, call->n_commands);
     queue->n_commands -= call->n_commands;
-    return call;
+    taken->room -= call->n_commands < taken->room ? call->n_commands : taken->room;
+    taken->calls[taken->n_calls++] = call;
+    return true;
 }
 
 size_t service_queue_take(struct service_queue *queue,
                           struct service_call *ret_calls[BASE_BATCH_MAX])
 {
-    size_t n_calls = 0;
+    struct taken taken = {.calls = ret_calls,
+                          .room = queue->batch_max > 0 ? queue->batch_max : BASE_BATCH_MAX};
     size_t n_bulk = 0;
-    size_t room = BASE_BATCH_MAX;
-    struct service_call *call;
     if (queue->bulk_is_due) {
-        call = take_one(queue, &queue->bulk, room);
-        base_assert(call != NULL);
-        room -= call->n_commands;
-        ret_calls[n_calls++] = call;
+        bool there_was = take_one(queue, &queue->bulk, &taken);
+        base_assert(there_was);
         n_bulk++;
     }
-    while ((call = take_one(queue, &queue->lone, room)) != NULL) {
-        room -= call->n_commands;
-        ret_calls[n_calls++] = call;
+    while (take_one(queue, &queue->lone, &taken)) {
     }
     /* A bulk call that does not fit ends the batch, though a smaller one behind it might fit: else
      * the small would overtake the large for ever. */
-    while ((call = take_one(queue, &queue->bulk, room)) != NULL) {
-        room -= call->n_commands;
-        ret_calls[n_calls++] = call;
+    while (take_one(queue, &queue->bulk, &taken)) {
         n_bulk++;
     }
     queue->bulk_is_due = n_bulk == 0 && service_lines_first(&queue->bulk) != NULL;
-    return n_calls;
+    return taken.n_calls;
 }

@@ -21,6 +21,7 @@
 /* Zeroed memory is an empty queue; there is nothing to close. About 2 MiB, touched as needed. */
 struct service_queue {
     size_t n_commands;
+    size_t batch_max; /* commands of a batch, 1 to BASE_BATCH_MAX; 0: just that */
     bool bulk_is_due; /* the last batch took none of the bulk calls that waited */
     struct service_lines lone;
     struct service_lines bulk;
@@ -30,8 +31,9 @@ struct service_queue {
  * caller has its share, and it was not taken. */
 bool service_queue_push(struct service_queue *queue, struct service_call *call) BASE_MUST_USE;
 
-/* Takes the calls of the next batch, BASE_BATCH_MAX commands at most, in the order in which they
- * are to take effect. Returns how many; 0: none wait. Constant time for each. */
+/* Takes the calls of the next batch, in the order in which they are to take effect: as many
+ * commands as a batch should have, or a single call that has more. Returns how many calls; 0: none
+ * wait. Constant time for each. */
 size_t service_queue_take(struct service_queue *queue,
                           struct service_call *ret_calls[BASE_BATCH_MAX]);
 

@@ -161,6 +161,7 @@ static void session_open(struct service_session *session, struct service *servic
                          const struct service_options *options, unsigned number)
 {
     session->service = service;
+    session->queue.batch_max = store_batch_max(options->store);
     pthread_cond_init(&session->calls_wait, NULL);
     service_batch_open(&session->batch, options, number, &service->counters, wait_in_real_time);
 }

@@ -10,6 +10,12 @@ unsigned store_sessions(const struct store *store)
     return store->n_sessions;
 }
 
+size_t store_batch_max(const struct store *store)
+{
+    base_assert(store->batch_max <= BASE_BATCH_MAX);
+    return store->batch_max > 0 ? store->batch_max : BASE_BATCH_MAX;
+}
+
 enum store_fault store_load(struct store *store, unsigned session, struct ledger_facts *facts)
 {
     base_assert(session < store->n_sessions);

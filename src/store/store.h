@@ -44,6 +44,11 @@ enum store_fault {
  */
 unsigned store_sessions(const struct store *store);
 
+/* How many commands a batch should have at the most, up to BASE_BATCH_MAX: where batches of several
+ * servers wait for one another's locks, large ones keep everybody waiting. A larger batch is no
+ * error. The same as long as the store is open. */
+size_t store_batch_max(const struct store *store);
+
 /* Fills in every fact of the working set: transactions become LEDGER_ABSENT or LEDGER_RECORDED,
  * accounts get their rows (zeros when absent). What it fills in lives in the working set's arena.
  * Faults: STORE_CONFLICT (on a shared database: others hold what it needs), STORE_UNAVAILABLE,
@@ -195,6 +200,7 @@ struct store {
     const struct store_backend *backend;
     const struct ledger_kinds *kinds;
     unsigned n_sessions;            /* 1 to BASE_STORE_SESSIONS_MAX */
+    size_t batch_max;               /* up to BASE_BATCH_MAX; 0: just that */
     struct base_counter cache_hits; /* counted where there is a cache of accounts */
     struct base_counter cache_misses;
 };

@@ -112,6 +112,32 @@ static void calls_leave_in_their_order(void **state)
     }
 }
 
+/* A store may ask for small batches: but a call is never split, and a large one goes alone. */
+static void a_batch_is_as_small_as_the_store_asks_for(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    fixture->queue.batch_max = 3;
+    struct service_call lone[4];
+    struct service_call bulk[3] = {{.caller = 1, .n_commands = 5},
+                                   {.caller = 1, .n_commands = 3},
+                                   {.caller = 1, .n_commands = 2}};
+    for (size_t i = 0; i < 4; i++) {
+        lone[i] = (struct service_call){.caller = 2, .n_commands = 1};
+        assert_true(service_queue_push(&fixture->queue, &lone[i]));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(service_queue_push(&fixture->queue, &bulk[i]));
+    }
+    assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 3);
+    assert_ptr_equal(fixture->taken[2], &lone[2]);
+    struct service_call *const first[] = {&bulk[0], &lone[3], &bulk[1], &bulk[2]};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 1);
+        assert_ptr_equal(fixture->taken[0], first[i]);
+    }
+    assert_int_equal(service_queue_take(&fixture->queue, fixture->taken), 0);
+}
+
 /* Lone calls of one caller that fill a batch, come again before each batch. */
 static void bulk_does_not_starve_behind_lone_calls(void **state)
 {
@@ -322,6 +348,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(calls_leave_in_their_order, open_queue, close_queue),
+        cmocka_unit_test_setup_teardown(a_batch_is_as_small_as_the_store_asks_for, open_queue,
+                                        close_queue),
         cmocka_unit_test_setup_teardown(bulk_does_not_starve_behind_lone_calls, open_queue,
                                         close_queue),
         cmocka_unit_test_setup_teardown(no_bulk_call_is_due_after_two, open_queue, close_queue),

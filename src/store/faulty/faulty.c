@@ -215,7 +215,8 @@ struct store *store_faulty_open(struct store *wrapped, store_faulty_choose choos
     *store = (struct faulty_store){
         .base = {.backend = &backend,
                  .kinds = wrapped->kinds,
-                 .n_sessions = store_sessions(wrapped)},
+                 .n_sessions = store_sessions(wrapped),
+                 .batch_max = store_batch_max(wrapped)},
         .wrapped = wrapped,
         .choose = choose,
         .context = context,

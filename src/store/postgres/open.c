@@ -362,8 +362,10 @@ static struct store_postgres *new_store(const struct store_postgres_options *opt
         .close = postgres_close,
     };
     struct store_postgres *store = base_allocate_zeroed(1, sizeof *store);
-    store->base = (struct store){
-        .backend = &backend, .kinds = options->kinds, .n_sessions = BASE_DATABASE_SESSIONS};
+    store->base = (struct store){.backend = &backend,
+                                 .kinds = options->kinds,
+                                 .n_sessions = BASE_DATABASE_SESSIONS,
+                                 .batch_max = BASE_DATABASE_BATCH_MAX};
     size_t length = strlen(options->url) + 1;
     store->url = base_allocate(length);
     memcpy(store->url, options->url, length);
