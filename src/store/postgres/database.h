@@ -59,9 +59,9 @@ struct postgres_snapshot;
 struct store_postgres {
     struct store base;
     char *url;
-    bool only_reads; /* opened without kinds */
 
     pthread_mutex_t preparing;
+    bool only_reads; /* opened without kinds */
     /* Set once the kinds are known to be right, and then unchanged. */
     _Atomic bool prepared;
     struct postgres_kind_map kind_map;
@@ -75,16 +75,16 @@ struct store_postgres {
     pthread_mutex_t lock;            /* over what follows */
     struct postgres_snapshot *spare; /* without a transaction, for the next walk; NULL: none */
     enum postgres_state state;
+    bool closing;
+    bool has_keeper;                      /* set at the opening */
     char message[POSTGRES_MESSAGE_BYTES]; /* the database's words when it could not be reached */
     int64_t down_mono_ns;     /* since when it does not serve; meaningful while it does not */
     int64_t next_try_mono_ns; /* no connection is attempted before */
     pthread_cond_t changed;   /* a reading connection is free again, or the store closes */
-    bool closing;
     size_t n_readers_open;
     size_t n_readers_free;
     struct postgres_connection *readers_free[BASE_DATABASE_READERS_MAX];
 
-    bool has_keeper;
     pthread_t keeper; /* looks after the database while nothing else does */
 };
 
