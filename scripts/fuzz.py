@@ -77,6 +77,10 @@ def keep(build: pathlib.Path, target: str) -> None:
         subprocess.run(command(build, target, "-set_cover_merge=1", "-use_counters=0", merged,
                                str(corpus), str(build / "fuzz" / "found" / target)),
                        check=True, stderr=subprocess.DEVNULL)
+        # Those before have been merged too; an input that has a name stays for what it once found.
+        for path in corpus.iterdir():
+            if re.fullmatch("[0-9a-f]{40}", path.name):
+                path.unlink()
         for path in pathlib.Path(merged).iterdir():
             if path.name not in seeds and path.stat().st_size <= KEPT_MAX_BYTES:
                 shutil.copy(path, corpus)
