@@ -4,7 +4,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+/* How long a full socket is waited for, in seconds; systemd empties its own at once. */
+#define TELL_PATIENCE_S 1
 
 /* The microseconds of WATCHDOG_USEC, where they are meant for this process; 0: none are. */
 static int64_t watchdog_us(void)
@@ -45,6 +49,10 @@ void app_systemd_open(struct app_systemd *systemd)
         base_log(BASE_LOG_WARNING, "systemd cannot be told anything: %s", strerror(errno));
         return;
     }
+    /* Whoever does not read what it asked to be told must not stop the server. */
+    struct timeval patience = {.tv_sec = TELL_PATIENCE_S};
+    int failed = setsockopt(systemd->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    base_assert(failed == 0);
     systemd->watchdog_ns = watchdog_us() * BASE_NS_PER_US;
 }
 

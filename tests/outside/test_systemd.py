@@ -70,6 +70,19 @@ class Notified(unittest.TestCase):
         self.assertLess(time.monotonic() - began, 25)
         self.assertEqual(server.stop(), 0)
 
+    def test_who_does_not_listen_stops_nothing(self):
+        """Nobody reads the socket, whose queue a few reloads fill, each with two messages."""
+        server = self.start()
+        self.assertEqual(self.told(), "READY=1")
+        queue = int(pathlib.Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+        for _ in range(queue // 2 + 2):
+            reloads = server.log_text().count("SIGHUP")
+            server.process.send_signal(signal.SIGHUP)
+            while server.log_text().count("SIGHUP") == reloads:
+                time.sleep(0.001)
+        self.assertEqual(server.stop(), 0)
+        self.assertIn("systemd could not be told", server.log_text())
+
     def test_a_stopped_process_gives_no_sign(self):
         server = self.start(WATCHDOG_USEC="200000")
         self.assertEqual([self.told(), self.told()], ["READY=1", "WATCHDOG=1"])
