@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,11 +17,11 @@
 
 #include <cmocka.h>
 
-/* The directory whose syncs are counted, and whether they fail. */
+/* The directory whose syncs are counted, and whether they fail. RocksDB's threads sync, too. */
 static struct {
-    ino_t inode;
-    unsigned n_syncs;
-    bool fails;
+    _Atomic ino_t inode;
+    atomic_uint n_syncs;
+    atomic_bool fails;
 } watched;
 
 /* In the place of the C library's, for the store as for RocksDB. */
