@@ -330,7 +330,9 @@ struct store *sim_store_open(struct sim_server *server)
         .read_entries = door_read_entries,
         .close = door_close,
     };
-    server->door = (struct sim_door){
-        {.backend = &backend, .kinds = &server->world->kinds, .n_sessions = 1}, server};
+    server->door = (struct sim_door){{.backend = &backend,
+                                      .kinds = &server->world->kinds,
+                                      .n_sessions = server->world->swarm.n_sessions},
+                                     server};
     return store_faulty_open(&server->door.base, choose, server);
 }

@@ -18,6 +18,7 @@
 /* Chances are per mille. */
 struct sim_swarm {
     unsigned n_servers;
+    unsigned n_sessions; /* of the store, for each server */
     unsigned n_callers;
     unsigned n_accounts;
     unsigned n_kinds;

@@ -169,12 +169,15 @@ static void open_world(struct sim_world *world, uint64_t seed, struct sim_story 
                                 .told_id = base_text_of(story.transaction_id),
                                 .told_account = base_text_of(story.account_id)};
     world->swarm = sim_swarm_pick(&world->random);
+    /* By the seed's number, so that half of the worlds have one, as an embedded store has. */
+    world->swarm.n_sessions = seed % 4 < 2 ? 1 : (unsigned)(seed % 4);
     world->kinds.n_kinds = world->swarm.n_kinds;
     for (size_t i = 0; i < world->kinds.n_kinds; i++) {
         world->kinds.kinds[i] =
             (struct ledger_kind){base_text_of(codes[i]), INT64_MAX, BASE_AMOUNT_MAX, false};
     }
     world->memory = store_memory_open(&world->kinds);
+    world->memory->n_sessions = world->swarm.n_sessions;
     world->auditor = auditor_open(world->swarm.n_accounts, &world->kinds);
     for (unsigned i = 0; i < world->swarm.n_servers; i++) {
         sim_server_open(world, i);
