@@ -283,7 +283,7 @@
 #define BASE_DATABASE_SESSIONS 4
 /* Commands of a batch: beyond it a batch holds its locks for longer than it saves, where several
  * servers work on the same accounts (docs/postgres.md has the measurements). */
-#define BASE_DATABASE_BATCH_MAX 200
+#define BASE_DATABASE_BATCH_MAX 500
 /* Milliseconds between attempts to connect. */
 #define BASE_DATABASE_RECONNECT_WAIT_MS 100
 /* How often the database is asked how it is, in milliseconds. */
