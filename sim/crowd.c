@@ -22,7 +22,8 @@ static struct ledger_command *commands_make(struct sim_world *world)
     return commands;
 }
 
-/* They come from a caller who has gone on to something else, and hears no answer. */
+/* Who sends them has gone on to something else, and hears no answer. Where they are many, a line is
+ * full for want of room; where there is one, because it has its share (contract 7). */
 static void arrive(struct sim_world *world, void *subject, uint64_t number)
 {
     (void)subject;
@@ -32,9 +33,15 @@ static void arrive(struct sim_world *world, void *subject, uint64_t number)
         return;
     }
     world->counts[SIM_COUNT_CROWDS]++;
+    unsigned n_callers = world->swarm.bulk_callers;
+    struct sim_caller *callers = base_arena_take_zeroed(&world->arena, n_callers, sizeof *callers);
+    for (unsigned i = 0; i < n_callers; i++) {
+        callers[i].number = SIM_CALLERS_MAX + i;
+        callers[i].operation = 1; /* behind that of these requests */
+    }
     for (unsigned i = 0; i < world->swarm.bulk; i++) {
         struct sim_attempt *attempt = base_arena_take(&world->arena, sizeof *attempt);
-        *attempt = (struct sim_attempt){.caller = &world->callers[0],
+        *attempt = (struct sim_attempt){.caller = &callers[i % n_callers],
                                         .n_commands = N_COMMANDS,
                                         .commands = commands_make(world),
                                         .timeout_ns = BASE_NO_DEADLINE};

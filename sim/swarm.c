@@ -104,6 +104,7 @@ static void crowd(struct sim_random *random, struct sim_swarm *swarm)
 {
     swarm->bulk_enriches = sim_random_chance(random, 500);
     swarm->bulk = (unsigned)PICK_ONE(random, 10, 17, 20);
+    swarm->bulk_callers = (unsigned)PICK_ONE(random, 1, 20, 20);
     swarm->bulk_at_ns = sim_random_between(random, 1, 300 * MILLISECOND_NS);
     if (swarm->bulk_enriches) {
         swarm->n_accounts = 1;

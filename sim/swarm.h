@@ -70,8 +70,9 @@ struct sim_swarm {
     unsigned add; /* rather than consume */
     int64_t amount_max_minor;
     unsigned unknown_kind;
-    unsigned bulk;      /* so many of the largest requests come at once */
-    bool bulk_enriches; /* with as much as can be for one account; else with what is repeated */
+    unsigned bulk;         /* so many of the largest requests come at once */
+    unsigned bulk_callers; /* from so many callers, who send nothing else */
+    bool bulk_enriches;    /* with as much as can be for one account; else with what is repeated */
     int64_t bulk_at_ns;
 };
 
