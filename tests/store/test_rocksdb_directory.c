@@ -1,4 +1,5 @@
-/* store/rocksdb: its directory outlives a power cut, and a missing mark is told. */
+/* store/rocksdb: its directory outlives a power cut; what of a mark and of CURRENT is damaged, and
+ * what cannot be read. */
 #include "rocksdb_stores.h"
 
 #include <dirent.h>
@@ -169,6 +170,98 @@ static void a_store_leaves_no_file_open(void **state)
     assert_int_equal(count_open_files(), n_before);
 }
 
+static void a_directory_that_is_made_is_its_owners_alone(void **state)
+{
+    struct rocksdb_test *test = *state;
+    char directory[PLACE_PATH_MAX_BYTES];
+    (void)snprintf(directory, sizeof directory, "%s/made", test->place->path);
+    test->options.directory = directory;
+    mode_t mask = umask(0);
+    struct store *store = rocksdb_test_store(test);
+    (void)umask(mask);
+    assert_non_null(store);
+    store_close(store);
+    struct stat made;
+    assert_int_equal(stat(directory, &made), 0);
+    assert_int_equal(made.st_mode & 07777, 0700);
+}
+
+/* The path of a file of the store; valid until the next call. */
+static const char *path_of(const struct rocksdb_test *test, const char *name)
+{
+    static char path[2 * PLACE_PATH_MAX_BYTES];
+    (void)snprintf(path, sizeof path, "%s/%s", test->place->store, name);
+    return path;
+}
+
+static void make_filled_store(struct rocksdb_test *test)
+{
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    rocksdb_test_fill(store, 1, 2);
+    store_close(store);
+}
+
+static void assert_refused(struct rocksdb_test *test, const char *words)
+{
+    assert_null(rocksdb_test_store(test));
+    assert_true(rocksdb_test_said(test, words));
+    assert_null(rocksdb_test_store_to_read(test));
+    assert_true(rocksdb_test_said(test, words));
+}
+
+/* One that is missing or damaged keeps no store from opening, but what stands in one that cannot
+ * be read may be right (contract 3.12). */
+static void a_mark_that_cannot_be_read_is_refused(void **state)
+{
+    struct rocksdb_test *test = *state;
+    make_filled_store(test);
+    place_remove_file(test->place, "zandaka.mark");
+    assert_int_equal(symlink("zandaka.mark", path_of(test, "zandaka.mark")), 0);
+    assert_refused(test, "zandaka.mark cannot be read");
+    place_remove_file(test->place, "zandaka.mark");
+    assert_int_equal(mkdir(path_of(test, "zandaka.mark"), 0700), 0);
+    assert_refused(test, "zandaka.mark cannot be read");
+    assert_int_equal(rmdir(path_of(test, "zandaka.mark")), 0);
+}
+
+static void a_mark_that_lost_all_it_held_is_damaged(void **state)
+{
+    struct rocksdb_test *test = *state;
+    make_filled_store(test);
+    place_cut_file(test->place, "zandaka.mark", 0);
+    assert_non_null(strstr(said_while_opening(test), "zandaka.mark is damaged"));
+    assert_null(strstr(said_while_opening(test), "warning"));
+}
+
+static void write_current(const struct rocksdb_test *test, const char *text)
+{
+    int fd = open(path_of(test, "CURRENT"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(close(fd), 0);
+}
+
+/* What is damaged is restored, what cannot be read may come back by itself. */
+static void what_names_the_manifest_is_damaged_or_cannot_be_read(void **state)
+{
+    struct rocksdb_test *test = *state;
+    static const char *const names[] = {
+        "", "nonsense\n", "MANIFEST-\n", "MANIFEST-x\n", "MANIFEST-999999\n", "MANIFEST-000001\n"};
+    make_filled_store(test);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        write_current(test, names[i]);
+        assert_refused(test, "is damaged: its manifest (CURRENT");
+    }
+    write_current(test, "MANIFEST-999999\n");
+    assert_int_equal(symlink("MANIFEST-999999", path_of(test, "MANIFEST-999999")), 0);
+    assert_refused(test, "the manifest in");
+    place_remove_file(test->place, "CURRENT");
+    assert_int_equal(mkdir(path_of(test, "CURRENT"), 0700), 0);
+    assert_refused(test, "the manifest in");
+    assert_int_equal(rmdir(path_of(test, "CURRENT")), 0);
+}
+
 #define DIRECTORY_TEST(test)                                                                       \
     cmocka_unit_test_setup_teardown(test, rocksdb_test_open, rocksdb_test_close)
 
@@ -179,6 +272,10 @@ int main(void)
         DIRECTORY_TEST(a_name_that_cannot_be_synced_begins_no_store),
         DIRECTORY_TEST(a_missing_mark_is_told_where_something_could_be_lost),
         DIRECTORY_TEST(a_store_leaves_no_file_open),
+        DIRECTORY_TEST(a_directory_that_is_made_is_its_owners_alone),
+        DIRECTORY_TEST(a_mark_that_cannot_be_read_is_refused),
+        DIRECTORY_TEST(a_mark_that_lost_all_it_held_is_damaged),
+        DIRECTORY_TEST(what_names_the_manifest_is_damaged_or_cannot_be_read),
     };
     return cmocka_run_group_tests_name("store/rocksdb: the directory", tests, NULL, NULL);
 }
