@@ -8,6 +8,7 @@
 #   make demo-postgres  the same on PostgreSQL: two servers, one database, a kill of each
 #   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
 #   make disk       power cuts, failing calls, damaged bytes: the long form (SEED=)
+#   make drain      stopped under load, for ROUNDS=n (50): no answer contradicts what is there
 #   make memory     every allocation of every call fails once: the long form (SEED=)
 #   make fuzz       every parser is fed what a fuzzer makes up, for MINUTES=n in all (SEED=)
 #   make bench      the benchmark, beside the machine's own limits
@@ -20,7 +21,7 @@ PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test sim demo demo-postgres consistency disk memory fuzz bench coverage mutants install deb deps test-deps format clean
+.PHONY: build run test sim demo demo-postgres consistency disk drain memory fuzz bench coverage mutants install deb deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -50,6 +51,12 @@ disk memory: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON -DZANDAKA_TEST_SOURCE=ON >/dev/null
 	@cmake --build build/release
 	@scripts/faults.sh $@ $(SEED)
+
+drain: test-deps
+	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON -DZANDAKA_TEST_SOURCE=ON >/dev/null
+	@cmake --build build/release
+	ZANDAKA_DRAINS=$(or $(ROUNDS),50) ZANDAKA=build/release/zandaka ZANDAKA_MESSAGES=build/release/python \
+		/usr/bin/python3 tests/outside/test_shutdown.py Shutdown.test_sigterm_under_load_contradicts_no_answer
 
 fuzz: test-deps
 	@cmake -S . -B build/fuzz $(CMAKE_FLAGS) -DCMAKE_C_COMPILER=clang -DZANDAKA_SANITIZE=address -DZANDAKA_FUZZ=ON >/dev/null

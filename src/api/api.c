@@ -141,7 +141,7 @@ static bool start(struct api_exchange *exchange)
     exchange->method = api_method_at(exchange->request->path);
     exchange->counted = exchange->method != NULL || exchange->request->form == WIRE_GRPC;
     if (exchange->counted) {
-        api_counts_start(&exchange->api->counts, exchange->method);
+        api_counts_start(api_counts_of(&exchange->api->counts, exchange->method));
     }
     if (exchange->request->defect != WIRE_DEFECT_NONE) {
         return start_defective(exchange);
@@ -175,7 +175,6 @@ struct api_exchange *api_start(struct api *api, struct wire_request *request,
     exchange->finished = finished;
     exchange->context = context;
     exchange->started_mono_ns = base_now_mono_ns(api->clock);
-    exchange->code = BASE_CODE_CANCELLED;
     if (!start(exchange)) {
         exchange->held_bytes = count_held_bytes(exchange);
         finished(context);
@@ -404,9 +403,7 @@ void api_reply(struct api_exchange *exchange, struct wire_reply *ret_reply)
             reply_http_error(exchange, ret_reply);
         }
     }
-    exchange->code = exchange->error.reason == BASE_REASON_NONE
-                         ? BASE_CODE_OK
-                         : base_error_of(exchange->error.reason)->code;
+    exchange->answered = true;
     if (exchange->request->form == WIRE_GRPC && exchange->form == API_FORM_JSON) {
         ret_reply->content_type = BASE_TEXT(GRPC_JSON);
     }
@@ -422,11 +419,9 @@ void api_end(struct api_exchange *exchange)
 {
     struct api *api = exchange->api;
     if (exchange->counted) {
-        api_counts_end(&api->counts, exchange->method, exchange->code,
+        api_counts_end(&api->counts, api_counts_of(&api->counts, exchange->method),
+                       exchange->error.reason, exchange->answered,
                        base_now_mono_ns(api->clock) - exchange->started_mono_ns);
-    }
-    if (exchange->counted && exchange->error.reason != BASE_REASON_NONE) {
-        base_counter_add(&api->counts.errors[exchange->error.reason], 1);
     }
     if (exchange->known != NULL) {
         access_release(exchange->known);

@@ -73,8 +73,10 @@ void api_end(struct api_exchange *exchange);
 /* The largest message, in bytes, that a call to that path may send, if it is streamed; 0: it is
  * not. */
 size_t api_stream_message_max(struct base_text path);
-/* Takes the request of a streamed call and owns it. Never NULL. */
-struct api_stream *api_stream_start(struct api *api, struct wire_request *request);
+/* Takes the request of a streamed call and owns it; `peer` is looked at before this returns. Who
+ * may not make the call is told so by the first step. Never NULL. */
+struct api_stream *api_stream_start(struct api *api, struct wire_request *request,
+                                    const struct api_peer *peer);
 /* A message has come. Only the first, and those that API_STREAM_NEXT asked for. */
 void api_stream_message(struct api_stream *stream, struct base_bytes message);
 /* There will be no more messages. */

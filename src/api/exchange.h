@@ -76,8 +76,8 @@ struct api_exchange {
     void *context;
     int64_t started_mono_ns;
     int64_t deadline_mono_ns;
-    bool counted;        /* it is a call: pages are not */
-    enum base_code code; /* of the answer; CANCELLED as long as there is none */
+    bool counted;  /* it is a call: pages are not */
+    bool answered; /* somebody was there to be */
     size_t held_bytes;
 
     enum api_form form;
@@ -176,6 +176,8 @@ bool api_permission_begin(struct api_exchange *exchange) BASE_MUST_USE;
 bool api_permission_metrics(struct api_exchange *exchange) BASE_MUST_USE;
 /* Whether the caller may call the exchange's method. */
 bool api_permission_method(struct api_exchange *exchange) BASE_MUST_USE;
+/* Both for a streamed call, in stream->error and stream->known. */
+bool api_permission_stream(struct api_stream *stream, const struct api_peer *peer) BASE_MUST_USE;
 /* Whether it may have that done, whichever method brought it; and puts its name into the command.
  */
 bool api_permission_command(struct api_exchange *exchange,

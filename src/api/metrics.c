@@ -1,6 +1,7 @@
 #include "api/metrics.h"
 
 #include "api/exchange.h"
+#include "api/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,15 @@ static const char *const code_names[API_CODE_COUNT] = {
     "DataLoss", "Unauthenticated",
 };
 
+/* The number of what is no method, and of the counts before it. */
+static size_t number_of_other(void)
+{
+    return api_method_count() + api_stream_method_count();
+}
+
 void api_counts_open(struct api_counts *counts)
 {
-    counts->methods = base_allocate_zeroed(api_method_count() + 1, sizeof counts->methods[0]);
+    counts->methods = base_allocate_zeroed(number_of_other() + 1, sizeof counts->methods[0]);
 }
 
 void api_counts_close(struct api_counts *counts)
@@ -24,24 +31,34 @@ void api_counts_close(struct api_counts *counts)
     free(counts->methods);
 }
 
-static struct api_method_counts *counts_of(struct api_counts *counts,
-                                           const struct api_method *method)
+struct api_method_counts *api_counts_of(struct api_counts *counts, const struct api_method *method)
 {
-    return &counts->methods[method == NULL ? api_method_count() : api_method_index(method)];
+    return &counts->methods[method == NULL ? number_of_other() : api_method_index(method)];
 }
 
-void api_counts_start(struct api_counts *counts, const struct api_method *method)
+struct api_method_counts *api_counts_of_stream(struct api_counts *counts,
+                                               const struct api_stream_method *method)
 {
-    base_counter_add(&counts_of(counts, method)->started, 1);
+    return &counts->methods[api_method_count() + api_stream_method_index(method)];
 }
 
-void api_counts_end(struct api_counts *counts, const struct api_method *method, enum base_code code,
-                    int64_t duration_ns)
+void api_counts_start(struct api_method_counts *of_method)
 {
-    struct api_method_counts *of_method = counts_of(counts, method);
+    base_counter_add(&of_method->started, 1);
+}
+
+void api_counts_end(struct api_counts *counts, struct api_method_counts *of_method,
+                    enum base_reason reason, bool answered, int64_t duration_ns)
+{
+    enum base_code code = !answered                    ? BASE_CODE_CANCELLED
+                          : reason == BASE_REASON_NONE ? BASE_CODE_OK
+                                                       : base_error_of(reason)->code;
     base_assert((size_t)code < API_CODE_COUNT);
     base_counter_add(&of_method->handled[code], 1);
     base_histogram_observe(&of_method->handling, &base_scale_seconds, (uint64_t)duration_ns);
+    if (reason != BASE_REASON_NONE) {
+        base_counter_add(&counts->errors[reason], 1);
+    }
 }
 
 /* --- the text --- */
@@ -54,11 +71,18 @@ static void label_method(size_t index, char labels[LABELS_MAX_BYTES])
 {
     struct base_text service = BASE_TEXT("other");
     const char *name = "other";
+    const char *type = "unary";
     if (index < api_method_count()) {
         name = api_method_number(index, &service)->name;
+    } else if (index < number_of_other()) {
+        const struct api_stream_method *method =
+            api_stream_method_number(index - api_method_count());
+        service = base_text_of(method->service);
+        name = method->name;
+        type = method->one_request ? "server_stream" : "bidi_stream";
     }
     int length = snprintf(labels, LABELS_MAX_BYTES,
-                          "grpc_type=\"unary\",grpc_service=\"%.*s\",grpc_method=\"%s\"",
+                          "grpc_type=\"%s\",grpc_service=\"%.*s\",grpc_method=\"%s\"", type,
                           BASE_TEXT_ARGS(service), name);
     base_assert(length > 0 && length < LABELS_MAX_BYTES);
 }
@@ -67,7 +91,7 @@ static void write_started(const struct api_counts *counts, struct base_writer *o
 {
     const char *name = "grpc_server_started_total";
     base_metrics_family(out, name, BASE_METRIC_COUNTER, "Calls that have begun, gRPC and JSON.");
-    for (size_t i = 0; i <= api_method_count(); i++) {
+    for (size_t i = 0; i <= number_of_other(); i++) {
         char labels[LABELS_MAX_BYTES];
         label_method(i, labels);
         base_metrics_sample(out, name, labels, base_counter_value(&counts->methods[i].started));
@@ -80,7 +104,7 @@ static void write_handled(const struct api_counts *counts, struct base_writer *o
 {
     const char *name = "grpc_server_handled_total";
     base_metrics_family(out, name, BASE_METRIC_COUNTER, "Calls that are over, by their status.");
-    for (size_t i = 0; i <= api_method_count(); i++) {
+    for (size_t i = 0; i <= number_of_other(); i++) {
         for (size_t code = 0; code < API_CODE_COUNT; code++) {
             uint64_t count = base_counter_value(&counts->methods[i].handled[code]);
             if (count == 0 && code != BASE_CODE_OK) {
@@ -100,8 +124,9 @@ static void write_handling(const struct api_counts *counts, struct base_writer *
 {
     const char *name = "grpc_server_handling_seconds";
     base_metrics_family(out, name, BASE_METRIC_HISTOGRAM,
-                        "From a call's last byte until its answer was made.");
-    for (size_t i = 0; i <= api_method_count(); i++) {
+                        "From a call's last byte until its answer was made; of a streamed call, "
+                        "from its first until its end.");
+    for (size_t i = 0; i <= number_of_other(); i++) {
         char labels[LABELS_MAX_BYTES];
         label_method(i, labels);
         base_metrics_sample_histogram(out, name, labels, &counts->methods[i].handling,

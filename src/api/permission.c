@@ -3,21 +3,48 @@
  * requests. Without access nobody is asked who calls, and all is allowed.
  */
 #include "api/exchange.h"
+#include "api/stream.h"
 
 /* What the page /metrics is called among a caller's methods. */
 #define METRICS "metrics"
 
+/* A call, as far as who calls is concerned: an exchange's or a stream's. */
+struct asked {
+    struct api *api;
+    struct wire_request *request;
+    const struct api_peer *peer;
+    const char *method;          /* as callers are allowed or denied it */
+    struct access_known **known; /* the call's, to be set */
+    struct api_error *error;     /* the same */
+};
+
+static struct asked asked_of(struct api_exchange *exchange)
+{
+    return (struct asked){.api = exchange->api,
+                          .request = exchange->request,
+                          .peer = exchange->peer,
+                          .method = exchange->method != NULL ? exchange->method->name : METRICS,
+                          .known = &exchange->known,
+                          .error = &exchange->error};
+}
+
 /* Refuses, counts and logs. Always false. */
+static bool refuse_asked(const struct asked *asked, enum access_refusal refusal,
+                         struct api_error error, struct base_text what)
+{
+    *asked->error = error;
+    struct base_text told = base_arena_print(&asked->request->arena, "%s%s%.*s", asked->method,
+                                             what.length > 0 ? ": " : "", BASE_TEXT_ARGS(what));
+    access_note_refusal(asked->api->access, refusal, *asked->known, told,
+                        base_now_mono_ns(asked->api->clock));
+    return false;
+}
+
 static bool refuse(struct api_exchange *exchange, enum access_refusal refusal,
                    struct api_error error, struct base_text what)
 {
-    exchange->error = error;
-    const char *method = exchange->method != NULL ? exchange->method->name : METRICS;
-    struct base_text told = base_arena_print(exchange->arena, "%s%s%.*s", method,
-                                             what.length > 0 ? ": " : "", BASE_TEXT_ARGS(what));
-    access_note_refusal(exchange->api->access, refusal, exchange->known, told,
-                        base_now_mono_ns(exchange->api->clock));
-    return false;
+    struct asked asked = asked_of(exchange);
+    return refuse_asked(&asked, refusal, error, what);
 }
 
 /* Two different words on who calls are none. */
@@ -38,16 +65,16 @@ static bool take_authorization(const struct wire_request *request,
     return true;
 }
 
-static const char *recognize(struct api_exchange *exchange)
+static const char *recognize(const struct asked *asked)
 {
-    const struct api_peer *peer = exchange->peer;
+    const struct api_peer *peer = asked->peer;
     struct access_credentials credentials = {.n_certificate_names = peer->n_certificate_names,
                                              .certificate_names = peer->certificate_names};
-    if (!take_authorization(exchange->request, &credentials)) {
+    if (!take_authorization(asked->request, &credentials)) {
         return "there are two authorization headers";
     }
-    exchange->known = access_recognize(exchange->api->access, &credentials);
-    if (exchange->known != NULL) {
+    *asked->known = access_recognize(asked->api->access, &credentials);
+    if (*asked->known != NULL) {
         return NULL;
     }
     return credentials.has_authorization ? "the authorization is not a known caller's Bearer token"
@@ -57,21 +84,29 @@ static const char *recognize(struct api_exchange *exchange)
 }
 
 /* There is access. */
-static bool begin(struct api_exchange *exchange)
+static bool begin_asked(const struct asked *asked)
 {
-    struct api *api = exchange->api;
-    const char *unknown = recognize(exchange);
+    const char *unknown = recognize(asked);
     if (unknown != NULL) {
         struct api_error error = {.reason = BASE_REASON_UNAUTHENTICATED,
                                   .message = base_text_of(unknown)};
-        return refuse(exchange, ACCESS_UNAUTHENTICATED, error, error.message);
+        return refuse_asked(asked, ACCESS_UNAUTHENTICATED, error, error.message);
+    }
+    int64_t wait_ns;
+    if (!access_take_call(*asked->known, base_now_mono_ns(asked->api->clock), &wait_ns)) {
+        struct api_error error = {.reason = BASE_REASON_RATE_LIMITED, .retry_delay_ns = wait_ns};
+        return refuse_asked(asked, ACCESS_RATE_LIMITED, error, BASE_TEXT(""));
+    }
+    return true;
+}
+
+static bool begin(struct api_exchange *exchange)
+{
+    struct asked asked = asked_of(exchange);
+    if (!begin_asked(&asked)) {
+        return false;
     }
     exchange->caller = access_line(exchange->known);
-    int64_t wait_ns;
-    if (!access_take_call(exchange->known, base_now_mono_ns(api->clock), &wait_ns)) {
-        struct api_error error = {.reason = BASE_REASON_RATE_LIMITED, .retry_delay_ns = wait_ns};
-        return refuse(exchange, ACCESS_RATE_LIMITED, error, BASE_TEXT(""));
-    }
     return true;
 }
 
@@ -80,42 +115,68 @@ bool api_permission_begin(struct api_exchange *exchange)
     return exchange->api->access == NULL || exchange->method->is_everybodys || begin(exchange);
 }
 
-static struct api_error denied_method(struct api_exchange *exchange, const char *method)
+static struct api_error denied_method(struct base_arena *arena, const char *method)
 {
-    return (struct api_error){
-        .reason = BASE_REASON_PERMISSION_DENIED,
-        .message = base_arena_print(exchange->arena, "this caller may not call %s", method)};
+    return (struct api_error){.reason = BASE_REASON_PERMISSION_DENIED,
+                              .message =
+                                  base_arena_print(arena, "this caller may not call %s", method)};
 }
 
-static bool judge_method(struct api_exchange *exchange, const char *method)
+static bool judge_method(const struct asked *asked)
 {
-    if (exchange->known == NULL || access_allows_method(exchange->known, base_text_of(method))) {
+    if (*asked->known == NULL || access_allows_method(*asked->known, base_text_of(asked->method))) {
         return true;
     }
-    return refuse(exchange, ACCESS_DENIED, denied_method(exchange, method), BASE_TEXT(""));
+    return refuse_asked(asked, ACCESS_DENIED, denied_method(&asked->request->arena, asked->method),
+                        BASE_TEXT(""));
 }
 
 bool api_permission_method(struct api_exchange *exchange)
 {
-    return judge_method(exchange, exchange->method->name);
+    struct asked asked = asked_of(exchange);
+    return judge_method(&asked);
 }
 
 bool api_permission_metrics(struct api_exchange *exchange)
 {
-    return exchange->api->access == NULL || (begin(exchange) && judge_method(exchange, METRICS));
+    struct asked asked = asked_of(exchange);
+    return exchange->api->access == NULL || (begin(exchange) && judge_method(&asked));
+}
+
+bool api_permission_stream(struct api_stream *stream, const struct api_peer *peer)
+{
+    struct asked asked = {.api = stream->api,
+                          .request = stream->request,
+                          .peer = peer,
+                          .method = stream->method->name,
+                          .known = &stream->known,
+                          .error = &stream->error};
+    return stream->api->access == NULL || stream->method->is_everybodys ||
+           (begin_asked(&asked) && judge_method(&asked));
 }
 
 /* The name of a method that callers are allowed or denied; NULL: the method is everybody's. */
 static const char *grantable_name(size_t index)
 {
+    if (index >= api_method_count()) {
+        const struct api_stream_method *streamed =
+            api_stream_method_number(index - api_method_count());
+        return streamed->is_everybodys ? NULL : streamed->name;
+    }
     struct base_text service;
     const struct api_method *method = api_method_number(index, &service);
     return method->is_everybodys ? NULL : method->name;
 }
 
+/* Unary and streamed. */
+static size_t n_methods(void)
+{
+    return api_method_count() + api_stream_method_count();
+}
+
 bool api_has_method(struct base_text name)
 {
-    for (size_t i = 0; i < api_method_count(); i++) {
+    for (size_t i = 0; i < n_methods(); i++) {
         const char *grantable = grantable_name(i);
         if (grantable != NULL && base_text_equal(name, base_text_of(grantable))) {
             return true;
@@ -127,7 +188,7 @@ bool api_has_method(struct base_text name)
 const char *api_method_names(struct base_arena *arena)
 {
     struct base_text names = BASE_TEXT("");
-    for (size_t i = 0; i < api_method_count(); i++) {
+    for (size_t i = 0; i < n_methods(); i++) {
         const char *grantable = grantable_name(i);
         if (grantable != NULL) {
             names = base_arena_print(arena, "%.*s%s, ", BASE_TEXT_ARGS(names), grantable);
@@ -179,7 +240,7 @@ static struct api_error judge_command(struct api_exchange *exchange,
     const struct access_known *known = exchange->known;
     const char *method = method_of(command->operation);
     if (!access_allows_method(known, base_text_of(method))) {
-        return denied_method(exchange, method);
+        return denied_method(exchange->arena, method);
     }
     if (!access_allows_id(known, command->transaction_id)) {
         return denied_id(exchange, command->transaction_id);

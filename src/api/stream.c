@@ -23,21 +23,57 @@ static const ProtobufCMessage *reflection_answer(struct api_stream *stream)
 
 /* --- the table --- */
 
+/* Who may call it, as in methods.c. */
+#define EVERYBODY true
+
 static const struct api_stream_method methods[] = {
-    {"/grpc.health.v1.Health/Watch", &grpc__health__v1__health_check_request__descriptor, true,
-     api_health_watch_take, api_health_watch_answer},
-    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-     &grpc__reflection__v1__server_reflection_request__descriptor, false, reflection_take,
-     reflection_answer},
-    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-     &grpc__reflection__v1__server_reflection_request__descriptor, false, reflection_take,
-     reflection_answer},
+    {"grpc.health.v1.Health", "Watch", &grpc__health__v1__health_check_request__descriptor, true,
+     EVERYBODY, api_health_watch_take, api_health_watch_answer},
+    {"grpc.reflection.v1.ServerReflection", "ServerReflectionInfo",
+     &grpc__reflection__v1__server_reflection_request__descriptor, false, EVERYBODY,
+     reflection_take, reflection_answer},
+    {"grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo",
+     &grpc__reflection__v1__server_reflection_request__descriptor, false, EVERYBODY,
+     reflection_take, reflection_answer},
 };
+
+#define N_METHODS (sizeof methods / sizeof methods[0])
+
+size_t api_stream_method_count(void)
+{
+    return N_METHODS;
+}
+
+const struct api_stream_method *api_stream_method_number(size_t index)
+{
+    base_assert(index < N_METHODS);
+    return &methods[index];
+}
+
+size_t api_stream_method_index(const struct api_stream_method *method)
+{
+    base_assert(method >= methods && method < methods + N_METHODS);
+    return (size_t)(method - methods);
+}
+
+/* Whether `path` is /SERVICE/NAME. */
+static bool is_path_of(struct base_text path, const struct api_stream_method *method)
+{
+    struct base_text service = base_text_of(method->service);
+    struct base_text name = base_text_of(method->name);
+    if (path.length != 1 + service.length + 1 + name.length) {
+        return false;
+    }
+    struct base_text first = {path.bytes + 1, service.length};
+    struct base_text last = {path.bytes + 2 + service.length, name.length};
+    return path.bytes[0] == '/' && path.bytes[1 + service.length] == '/' &&
+           base_text_equal(first, service) && base_text_equal(last, name);
+}
 
 static const struct api_stream_method *method_at(struct base_text path)
 {
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (base_text_equal(base_text_of(methods[i].path), path)) {
+    for (size_t i = 0; i < N_METHODS; i++) {
+        if (is_path_of(path, &methods[i])) {
             return &methods[i];
         }
     }
@@ -51,14 +87,19 @@ size_t api_stream_message_max(struct base_text path)
 
 /* --- a call --- */
 
-struct api_stream *api_stream_start(struct api *api, struct wire_request *request)
+struct api_stream *api_stream_start(struct api *api, struct wire_request *request,
+                                    const struct api_peer *peer)
 {
     struct api_stream *stream = base_arena_take_zeroed(&request->arena, 1, sizeof *stream);
     stream->api = api;
     stream->request = request;
     stream->method = method_at(request->path);
     base_assert(stream->method != NULL);
+    stream->started_mono_ns = base_now_mono_ns(api->clock);
     stream->deadline_mono_ns = api_deadline_of(api, request->timeout_ns);
+    api_counts_start(api_counts_of_stream(&api->counts, stream->method));
+    /* A refusal is in stream->error, with which the first step ends the call. */
+    (void)!api_permission_stream(stream, peer);
     return stream;
 }
 
@@ -108,6 +149,7 @@ enum api_stream_step api_stream_step(struct api_stream *stream, struct wire_repl
         fail(stream, BASE_REASON_DEADLINE_EXCEEDED, BASE_TEXT("the deadline passed"));
     }
     if (stream->error.reason != BASE_REASON_NONE) {
+        stream->answered = true;
         api_error_reply_grpc(&stream->arena, &stream->error, ret_reply);
         return API_STREAM_END;
     }
@@ -121,6 +163,7 @@ enum api_stream_step api_stream_step(struct api_stream *stream, struct wire_repl
         return API_STREAM_NEXT;
     }
     if (stream->half_closed && !stream->method->one_request) {
+        stream->answered = true;
         *ret_reply = (struct wire_reply){.grpc_status = BASE_CODE_OK};
         return API_STREAM_END;
     }
@@ -138,6 +181,13 @@ size_t api_stream_held_bytes(const struct api_stream *stream)
 
 void api_stream_end(struct api_stream *stream)
 {
+    struct api *api = stream->api;
+    api_counts_end(&api->counts, api_counts_of_stream(&api->counts, stream->method),
+                   stream->error.reason, stream->answered,
+                   base_now_mono_ns(api->clock) - stream->started_mono_ns);
+    if (stream->known != NULL) {
+        access_release(stream->known);
+    }
     base_arena_release(&stream->arena);
     /* The stream lives in what is released. */
     wire_request_release(stream->request);

@@ -52,6 +52,7 @@ void app_request_begin(struct app_request_log *log, struct wire_request *request
         id.length > 0 && id.length <= BASE_REQUEST_ID_MAX_BYTES && base_text_is_printable_ascii(id);
     *ret_note = (struct app_request_note){
         .began_ns = base_now_mono_ns(&base_clock_system),
+        .lasts = request->streamed,
         .path = request->path,
         .request_id = usable ? id : make_id(log, &request->arena),
         .trace_id = trace_id_of(wire_request_header(request, BASE_TEXT("traceparent"))),
@@ -80,7 +81,8 @@ void app_request_end(struct app_request_log *log, const struct app_request_note 
 {
     int64_t now_ns = base_now_mono_ns(&base_clock_system);
     int64_t duration_ns = now_ns - note->began_ns;
-    bool slow = log->slow_ns > 0 && duration_ns > log->slow_ns && may_say(log, now_ns);
+    bool slow =
+        log->slow_ns > 0 && !note->lasts && duration_ns > log->slow_ns && may_say(log, now_ns);
     if (!slow && !base_log_wants(BASE_LOG_DEBUG)) {
         return;
     }

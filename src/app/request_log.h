@@ -22,6 +22,7 @@ struct app_request_log {
 /* Of one request. Texts live in its arena. */
 struct app_request_note {
     int64_t began_ns;
+    bool lasts; /* a streamed call, which is never slow: how long it lasts is its caller's matter */
     struct base_text path;
     struct base_text request_id;
     struct base_text trace_id; /* empty: none */

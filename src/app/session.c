@@ -150,8 +150,11 @@ static void *session_opened(void *context, struct net_connection *connection)
     session->server = net_connection_server(connection);
     session->peer.number = atomic_fetch_add(&shared->next_connection, 1);
     session->wire = wire_server_open(&session_events, session);
-    session->streams =
-        (struct app_streams){.api = shared->api, .wire = session->wire, .server = session->server};
+    session->streams = (struct app_streams){.api = shared->api,
+                                            .log = &shared->log,
+                                            .peer = &session->peer,
+                                            .wire = session->wire,
+                                            .server = session->server};
     return session;
 }
 

@@ -7,6 +7,9 @@ struct app_stream {
     uint32_t id;
     struct api_stream *api;
     int64_t charged_bytes;
+    struct app_request_note note;
+    bool begun;    /* the answer's headers went out */
+    bool logged;   /* its end was told */
     bool stepping; /* what happens meanwhile is seen by the next step */
     bool over;     /* cancelled while it was stepping */
 };
@@ -35,6 +38,9 @@ static void end(struct app_streams *streams, struct app_stream *stream)
     }
     *link = stream->next;
     streams->n_streams--;
+    if (!stream->logged) {
+        app_request_end(streams->log, &stream->note, WIRE_GRPC, NULL);
+    }
     charge(streams, stream, 0);
     api_stream_end(stream->api);
     free(stream);
@@ -44,17 +50,26 @@ static void end(struct app_streams *streams, struct app_stream *stream)
 static bool step(struct app_streams *streams, struct app_stream *stream)
 {
     struct wire_reply reply;
+    const struct wire_header id = {BASE_TEXT("x-request-id"), stream->note.request_id};
     switch (api_stream_step(stream->api, &reply)) {
     case API_STREAM_WAIT:
         return false;
     case API_STREAM_MESSAGE:
+        if (!stream->begun) {
+            stream->begun = true;
+            wire_server_begin(streams->wire, stream->id, 1, &id);
+        }
         wire_server_write(streams->wire, stream->id, reply.body);
         return true;
     case API_STREAM_NEXT:
         wire_server_next(streams->wire, stream->id);
         return !stream->over;
     case API_STREAM_END:
+        reply.n_headers = 1;
+        reply.headers = &id;
         wire_server_reply(streams->wire, stream->id, &reply);
+        app_request_end(streams->log, &stream->note, WIRE_GRPC, &reply);
+        stream->logged = true;
         break;
     }
     stream->over = true;
@@ -82,7 +97,8 @@ void app_streams_start(struct app_streams *streams, uint32_t id, struct wire_req
 {
     struct app_stream *stream = base_allocate_zeroed(1, sizeof *stream);
     stream->id = id;
-    stream->api = api_stream_start(streams->api, request);
+    app_request_begin(streams->log, request, &stream->note);
+    stream->api = api_stream_start(streams->api, request, streams->peer);
     stream->next = streams->first;
     streams->first = stream;
     streams->n_streams++;

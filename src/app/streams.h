@@ -6,13 +6,16 @@
 #define ZANDAKA_APP_STREAMS_H
 
 #include "api/api.h"
+#include "app/request_log.h"
 #include "net/net.h"
 
 struct app_stream;
 
-/* Embedded by the session, which sets `api`, `wire` and `server`; they outlive it. */
+/* Embedded by the session, which sets all that is pointed to; it outlives this. */
 struct app_streams {
     struct api *api;
+    struct app_request_log *log;
+    const struct api_peer *peer;
     struct wire_server *wire;
     struct net_server *server;
     size_t n_streams;

@@ -2,6 +2,7 @@
 #include "api/codec.h"
 #include "api/reflection.h"
 #include "api/server.h"
+#include "api/stream.h"
 
 #include <google/protobuf/descriptor.pb-c.h>
 #include <grpc/health/v1/health.pb-c.h>
@@ -25,7 +26,7 @@ static struct api_stream *start(struct server *server, const char *path, int64_t
     request->streamed = true;
     request->timeout_ns = timeout_ns;
     assert_true(api_stream_message_max(request->path) > 0);
-    return api_stream_start(server->api, request);
+    return api_stream_start(server->api, request, &server->peer);
 }
 
 static void assert_step(struct api_stream *stream, enum api_stream_step wanted,
@@ -192,6 +193,101 @@ static void a_check_is_a_call_like_any_other(void **state)
     request->path = BASE_TEXT("/grpc.health.v1.Health/Check");
     struct answer answer = server_send(&server, request);
     assert_int_equal(answer.reply.grpc_status, BASE_CODE_NOT_FOUND);
+    server_close(&server);
+}
+
+/* --- who calls, and what is counted --- */
+
+static void assert_metric(struct server *server, const char *line)
+{
+    struct wire_request *request =
+        server_request(server, WIRE_HTTP, "Add", (struct base_bytes){NULL, 0});
+    request->method = BASE_TEXT("GET");
+    request->path = BASE_TEXT("/metrics");
+    struct answer answer = server_send(server, request);
+    struct base_text text = base_arena_text(&server->arena, base_text_from(answer.reply.body));
+    if (strstr(text.bytes, line) == NULL) {
+        fail_msg("there is no %s", line);
+    }
+}
+
+#define OF_WATCH                                                                                   \
+    "{grpc_type=\"server_stream\",grpc_service=\"grpc.health.v1.Health\",grpc_method=\"Watch\""
+#define OF_REFLECTION                                                                              \
+    "{grpc_type=\"bidi_stream\",grpc_service=\"grpc.reflection.v1.ServerReflection\",grpc_method=" \
+    "\"ServerReflectionInfo\""
+
+static void each_streamed_call_counts_once_by_how_it_ended(void **state)
+{
+    (void)state;
+    struct server server;
+    server_open(&server, 0);
+    struct api_stream *given_up = start(&server, WATCH, -1);
+    assert_metric(&server, "grpc_server_started_total" OF_WATCH "} 1\n");
+    assert_metric(&server, "grpc_server_handled_total" OF_WATCH ",grpc_code=\"OK\"} 0\n");
+    api_stream_end(given_up);
+    assert_metric(&server, "grpc_server_handled_total" OF_WATCH ",grpc_code=\"Canceled\"} 1\n");
+
+    struct api_stream *stopped = start(&server, WATCH, -1);
+    api_stream_stop(stopped);
+    server.now_ns += 3000000000;
+    assert_ends(stopped, BASE_CODE_UNAVAILABLE);
+    assert_metric(&server, "grpc_server_handled_total" OF_WATCH ",grpc_code=\"Unavailable\"} 1\n");
+    assert_metric(&server, "zandaka_call_errors_total{reason=\"SHUTTING_DOWN\"} 1\n");
+    assert_metric(&server, "grpc_server_handling_seconds_count" OF_WATCH "} 2\n");
+    assert_metric(&server, "grpc_server_handling_seconds_sum" OF_WATCH "} 3\n");
+
+    struct api_stream *over = start(&server, REFLECTION, -1);
+    api_stream_half_close(over);
+    struct wire_reply reply;
+    assert_step(over, API_STREAM_END, &reply);
+    api_stream_end(over);
+    assert_metric(&server, "grpc_server_handled_total" OF_REFLECTION ",grpc_code=\"OK\"} 1\n");
+    server_close(&server);
+}
+
+/* None of the methods of today asks who calls. */
+static void a_streamed_method_that_is_not_everybodys_asks_who_calls(void **state)
+{
+    (void)state;
+    const struct api_stream_method method = {.service = "s", .name = "Follow"};
+    struct base_text methods[] = {BASE_TEXT("Follow"), BASE_TEXT("Add")};
+    struct access_caller callers[] = {
+        {.name = BASE_TEXT("may"), .n_tokens = 1, .n_methods = 1, .methods = &methods[0]},
+        {.name = BASE_TEXT("may-not"), .n_tokens = 1, .n_methods = 1, .methods = &methods[1]},
+        {.name = BASE_TEXT("once"), .n_tokens = 1, .rate_per_s = 1},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        base_sha256(base_bytes_of(callers[i].name), callers[i].token_sha256[0]);
+    }
+    static const struct {
+        const char *authorization; /* NULL: none */
+        enum base_reason reason;
+    } rows[] = {
+        {NULL, BASE_REASON_UNAUTHENTICATED}, {"Bearer nobody", BASE_REASON_UNAUTHENTICATED},
+        {"Bearer may", BASE_REASON_NONE},    {"Bearer may-not", BASE_REASON_PERMISSION_DENIED},
+        {"Bearer once", BASE_REASON_NONE},   {"Bearer once", BASE_REASON_RATE_LIMITED},
+    };
+    struct server server;
+    server_open(&server, 0);
+    struct access *access = access_open(3, callers);
+    struct api api = {.clock = &server.clock, .access = access};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct wire_header header = {
+            BASE_TEXT("authorization"),
+            base_text_of(rows[i].authorization == NULL ? "" : rows[i].authorization)};
+        struct wire_request request = {.n_headers = rows[i].authorization != NULL ? 1 : 0,
+                                       .headers = &header};
+        struct api_stream stream = {.api = &api, .request = &request, .method = &method};
+        bool may = api_permission_stream(&stream, &server.peer);
+        assert_int_equal(may, rows[i].reason == BASE_REASON_NONE);
+        assert_int_equal(stream.error.reason, rows[i].reason);
+        if (stream.known != NULL) {
+            access_release(stream.known);
+        }
+        base_arena_release(&request.arena);
+    }
+    access_close(access);
     server_close(&server);
 }
 
@@ -397,6 +493,8 @@ int main(void)
         cmocka_unit_test(a_watch_has_one_message_that_can_be_read),
         cmocka_unit_test(a_watch_ends_at_its_deadline),
         cmocka_unit_test(a_check_is_a_call_like_any_other),
+        cmocka_unit_test(each_streamed_call_counts_once_by_how_it_ended),
+        cmocka_unit_test(a_streamed_method_that_is_not_everybodys_asks_who_calls),
         cmocka_unit_test(a_file_comes_with_what_it_imports),
         cmocka_unit_test(extensions_are_found_by_number),
         cmocka_unit_test(services_are_listed),

@@ -13,13 +13,15 @@ import unittest
 
 from callers import Client, Known, judge, load
 from server import add, reason
-from shim import ShimmedServer
+from shim import Grpc, ShimmedServer
 
 FAULTS = int(os.environ.get("ZANDAKA_FAULTS", "6"))
 SEED = int(os.environ.get("ZANDAKA_SEED", time.time_ns() % 10**9))
 STOPPED = "error: the store in "
 # Enough for opening; less than the reserve of 1 GiB.
 LITTLE_SPACE_BYTES = 400 << 20
+# A HealthCheckResponse.
+SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 
 
 class Faults(unittest.TestCase):
@@ -131,6 +133,10 @@ class Faults(unittest.TestCase):
         self.assertEqual(server.get("/readyz"), (200, b"ok"))
         before = server.balance("account-1")
         known = next(iter(self.known.answers))
+        watcher = Grpc(server.address)
+        self.addCleanup(watcher.close)
+        watch = watcher.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=60)
+        self.assertEqual(next(watch), SERVING)
         server.control.free_bytes_and_one = LITTLE_SPACE_BYTES + 1
         status, _, answer = server.call("Add", add("space-1", "account-1", points=5))
         self.assertEqual((status, reason(answer)),
@@ -138,6 +144,7 @@ class Faults(unittest.TestCase):
         status, body = server.get("/readyz")
         self.assertEqual(status, 503)
         self.assertIn(b"free space", body)
+        self.assertEqual(next(watch), NOT_SERVING)
         # Reads go on, and so do replays, which need no space.
         self.assertEqual(server.balance("account-1"), before)
         client = Client(server.address, self.known)
@@ -147,6 +154,7 @@ class Faults(unittest.TestCase):
         status, _, _ = server.call("Add", add("space-1", "account-1", points=5))
         self.assertEqual(status, 200)
         self.assertEqual(server.get("/readyz"), (200, b"ok"))
+        self.assertEqual(next(watch), SERVING)
         self.assertEqual(server.balance("account-1"), before + 5)
         self.assertEqual(server.stop(), 0)
         self.check_sound(server, "space")

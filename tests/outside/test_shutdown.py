@@ -1,8 +1,12 @@
 #!/usr/bin/python3
 """Starting and stopping: SIGTERM under load, again and again, without one wrong word to a client; and
-what serve says when it cannot start."""
+what serve says when it cannot start.
+
+ZANDAKA_DRAINS (10) says how often it is stopped under load.
+"""
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +15,7 @@ import unittest
 
 from server import BINARY, SERVICE, Grpc, Server, add, reason
 
-ROUNDS = 10
+ROUNDS = int(os.environ.get("ZANDAKA_DRAINS", "10"))
 CALLERS = 6  # of each protocol
 ANSWERS_BEFORE_SIGNAL = 150
 
