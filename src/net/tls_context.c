@@ -4,9 +4,11 @@
  */
 #include "net/tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What RFC 9113 (section 9.2.2) leaves for HTTP/2 over TLS 1.2: ephemeral keys and AEAD. TLS 1.3
  * has nothing else. */
@@ -18,6 +20,19 @@ static const char *take_problem(void)
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     ERR_clear_error();
     return reason == NULL ? "no reason is known" : reason;
+}
+
+/* Asked before OpenSSL opens a file: of one that is absent or closed to us it only says "system
+ * lib". The file is named as the configuration names it. */
+static bool may_read(struct base_text file, struct base_arena *arena, struct base_text *ret_message)
+{
+    if (access(file.bytes, R_OK) == 0) {
+        return true;
+    }
+    *ret_message = base_arena_print(
+        arena, "%s cannot be read: %s; name a file in PEM that the user who runs this may read",
+        file.bytes, strerror(errno));
+    return false;
 }
 
 static SSL_CTX *context_new(const SSL_METHOD *method)
@@ -48,6 +63,9 @@ static bool load_identity(SSL_CTX *context, const struct net_tls_files *files,
 {
     struct base_text certificate = base_arena_text(arena, files->certificate);
     struct base_text key = base_arena_text(arena, files->key);
+    if (!may_read(certificate, arena, ret_message) || !may_read(key, arena, ret_message)) {
+        return false;
+    }
     if (SSL_CTX_use_certificate_chain_file(context, certificate.bytes) != 1) {
         *ret_message = base_arena_print(arena, "%s is no certificate in PEM that can be used: %s",
                                         certificate.bytes, take_problem());
@@ -66,6 +84,9 @@ static bool load_authority(SSL_CTX *context, struct base_text file, struct base_
                            struct base_text *ret_message)
 {
     struct base_text authority = base_arena_text(arena, file);
+    if (!may_read(authority, arena, ret_message)) {
+        return false;
+    }
     if (SSL_CTX_load_verify_file(context, authority.bytes) != 1) {
         *ret_message = base_arena_print(arena, "%s holds no certificate of an authority in PEM: %s",
                                         authority.bytes, take_problem());
