@@ -244,6 +244,36 @@ class Access(unittest.TestCase):
 
     # --- certificates ---
 
+    def test_of_a_certificate_32_names_are_read_and_none_of_more_than_512_bytes(self):
+        directory = tempfile.TemporaryDirectory(prefix="zandaka-names-")
+        self.addCleanup(directory.cleanup)
+        authority = Authority(directory.name)
+        certificate, key = authority.sign("server", "DNS:localhost,IP:127.0.0.1")
+        server = self.start(
+            "[caller.last]\ncertificate_names = last.internal\n",
+            f"[tls]\ncertificate = {certificate}\nkey = {key}\nclient_ca = {authority.path}\n"
+            "[kind.points]\n")
+
+        def status(*names_before):
+            shown = authority.sign("caller", ",".join([*names_before, "DNS:last.internal"]))
+            context = ssl.create_default_context(cafile=str(authority.path))
+            context.load_cert_chain(*map(str, shown))
+            connection = http.client.HTTPSConnection(server.address, timeout=30, context=context)
+            try:
+                connection.request("POST", SERVICE + "GetBalance", '{"accountId":"alice"}',
+                                   {"content-type": "application/json"})
+                return connection.getresponse().status
+            finally:
+                connection.close()
+
+        others = [f"DNS:n{i}.internal" for i in range(32)]
+        self.assertEqual(status(*others[:31]), 200)
+        self.assertEqual(status(*others), 401)
+        # A name that is too long is passed over, and does not count.
+        longest = "spiffe://x/".ljust(512, "n")
+        self.assertEqual(status(*others[:31], f"URI:{longest}"), 401)
+        self.assertEqual(status(*others[:31], f"URI:{longest}n"), 200)
+
     def test_a_certificate_is_as_good_as_a_token(self):
         directory = tempfile.TemporaryDirectory(prefix="zandaka-mtls-")
         self.addCleanup(directory.cleanup)

@@ -60,6 +60,20 @@ class Log(unittest.TestCase):
             self.assertIn("path=/livez", page)
             self.assertNotIn("secret-account", server.log_text())
 
+    def test_a_streamed_call_has_one_line_when_it_ends_and_is_never_slow(self):
+        with Server("[log]\nlevel = debug\nslow_ms = 1\n") as server:
+            grpc = Grpc(server.address)
+            watch = grpc.channel.unary_stream("/grpc.health.v1.Health/Watch")(
+                b"", timeout=0.1, metadata=[("x-request-id", "watch")])
+            self.assertIn(("x-request-id", "watch"), watch.initial_metadata())
+            with self.assertRaises(grpc.grpc.RpcError):
+                list(watch)
+            grpc.close()
+            self.assertEqual(server.stop(), 0)
+            (line,) = [each for each in server.log_text().splitlines() if "/Watch" in each]
+            self.assertRegex(line, r"Z debug: a request path=/grpc\.health\.v1\.Health/Watch "
+                                   r"grpc_status=(4|1|gone) duration_ms=\S+ request_id=watch\Z")
+
     def test_no_request_below_it(self):
         for level in ["info", "warn", "error"]:
             with Server(f"[log]\nlevel = {level}\n") as server:
