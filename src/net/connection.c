@@ -67,6 +67,9 @@ static void charge_connection(struct net_connection *connection)
                   connection->unsent.length + net_socket_held_bytes(&connection->socket);
     net_server_charge(server, (int64_t)held - (int64_t)connection->charged);
     connection->charged = held;
+    if (held > atomic_load_explicit(&connection->loop->most_held_bytes, memory_order_relaxed)) {
+        atomic_store_explicit(&connection->loop->most_held_bytes, held, memory_order_relaxed);
+    }
 }
 
 /* --- opening and closing --- */
@@ -276,6 +279,32 @@ static void end_connection(struct net_connection *connection)
     watch(connection);
 }
 
+/* The loop's connection that holds most, and more than a little; NULL: none. */
+static struct net_connection *find_most_held(struct net_loop *loop)
+{
+    struct net_connection *most = NULL;
+    for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
+        if (!each->lingering &&
+            each->charged > (most == NULL ? BASE_SMALL_HELD_BYTES : most->charged)) {
+            most = each;
+        }
+    }
+    return most;
+}
+
+static bool another_loop_holds_more(const struct net_loop *loop, size_t held)
+{
+    const struct net_server *server = loop->server;
+    for (unsigned i = 0; i < server->n_loops; i++) {
+        const struct net_loop *other = &server->loops[i];
+        if (other != loop &&
+            atomic_load_explicit(&other->most_held_bytes, memory_order_relaxed) > held) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void net_loop_relieve(struct net_loop *loop)
 {
     if (overdrawn_bytes(loop->server) <= loop->server->options.inflight_max_bytes) {
@@ -285,24 +314,18 @@ void net_loop_relieve(struct net_loop *loop)
     if (loop->overdrawn_since_ns == 0) {
         loop->overdrawn_since_ns = loop->now_ns;
     }
-    if (loop->now_ns - loop->overdrawn_since_ns < BASE_OVERDRAWN_MAX_MS * BASE_NS_PER_MS) {
-        return;
-    }
-    struct net_connection *most = NULL;
-    for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
-        if (!each->lingering &&
-            each->charged > (most == NULL ? BASE_SMALL_HELD_BYTES : most->charged)) {
-            most = each;
-        }
-    }
-    if (most == NULL) {
+    struct net_connection *most = find_most_held(loop);
+    size_t held = most == NULL ? 0 : most->charged;
+    atomic_store_explicit(&loop->most_held_bytes, held, memory_order_relaxed);
+    if (most == NULL || another_loop_holds_more(loop, held) ||
+        loop->now_ns - loop->overdrawn_since_ns < BASE_OVERDRAWN_MAX_MS * BASE_NS_PER_MS) {
         return;
     }
     if (loop->n_cut++ == 0) {
-        base_log(
-            BASE_LOG_WARNING,
-            "twice the memory for requests is used up: cut off a connection that held %zu bytes",
-            most->charged);
+        base_log(BASE_LOG_WARNING,
+                 "twice the memory for requests is used up: cut off a connection that held %zu "
+                 "bytes",
+                 held);
     }
     net_connection_close(most);
 }

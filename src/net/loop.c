@@ -246,9 +246,8 @@ void *net_loop_run(void *argument)
     begin_loop(loop);
     while (!atomic_load(&loop->stopping)) {
         struct epoll_event events[EVENTS_MAX];
-        int wait_ms = loop->ready != NULL  ? 0
-                      : loop->n_paused > 0 ? BASE_PAUSED_WAIT_MS
-                                           : BASE_TICK_MS;
+        bool waiting = loop->n_paused > 0 || loop->overdrawn_since_ns != 0;
+        int wait_ms = loop->ready != NULL ? 0 : waiting ? BASE_PAUSED_WAIT_MS : BASE_TICK_MS;
         int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms);
         base_assert(n >= 0 || errno == EINTR);
         loop->now_ns = base_now_mono_ns(&base_clock_system);

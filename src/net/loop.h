@@ -58,9 +58,13 @@ struct net_loop {
     bool draining;                /* no connection is taken any more */
     unsigned n_handshakes_failed; /* since it was last logged */
     int64_t overdrawn_since_ns;   /* since when twice the budget is spent; 0: it is not */
-    unsigned n_cut;               /* the same, of connections cut off for what they held */
-    uint8_t *read_buffer;         /* BASE_READ_BUFFER_BYTES */
-    uint8_t *write_buffer;        /* BASE_WRITE_BUFFER_BYTES */
+    /* No connection of the loop holds more: exact while twice the budget is spent, so that of all
+     * the loops only the one that holds most cuts it off; before that it may be of one that has
+     * gone. */
+    atomic_size_t most_held_bytes;
+    unsigned n_cut;        /* the same, of connections cut off for what they held */
+    uint8_t *read_buffer;  /* BASE_READ_BUFFER_BYTES */
+    uint8_t *write_buffer; /* BASE_WRITE_BUFFER_BYTES */
 };
 
 struct net_server {
@@ -98,7 +102,8 @@ void net_connection_read(struct net_connection *connection);
  * last. */
 void net_connection_flush(struct net_connection *connection);
 /* Once twice the budget is spent nobody is read from, so that what is half received stays so: cuts
- * off the one of the loop's connections that holds most, so that the others go on. */
+ * off the loop's connection that holds most, if no other loop has one that holds more, so that the
+ * others go on. */
 void net_loop_relieve(struct net_loop *loop);
 /* Reads from those that TLS holds more of. */
 void net_loop_read_ready(struct net_loop *loop);

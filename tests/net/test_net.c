@@ -427,6 +427,32 @@ static void who_holds_most_is_cut_off_once_twice_the_budget_is_spent(void **stat
     (void)close(small);
 }
 
+/* Each loop knows only its own connections, and the one that notices first may hold little. */
+static void who_holds_most_is_cut_off_whichever_loop_it_is_on(void **state)
+{
+    struct fixture *fixture = *state;
+    static char block[185000];
+    memset(block, 'x', sizeof block);
+    block[0] = '(';
+    int most = dial(fixture);
+    must_answer_within_a_while(most);
+    send_all(most, block, sizeof block);
+    while (atomic_load(&fixture->n_received) < sizeof block) {
+        (void)sched_yield();
+    }
+    /* The loop of `most` has no reason to wake up from here on. */
+    int small = dial(fixture);
+    must_answer_within_a_while(small);
+    send_all(small, block, 30000);
+    char back[5];
+    ssize_t n = read(most, back, sizeof back);
+    assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+    send_all(small, ")", 1);
+    assert_int_equal(receive_all(small, back, 1), 1);
+    (void)close(most);
+    (void)close(small);
+}
+
 /* Asked on a loop's own thread. */
 struct paused_question {
     struct net_message message;
@@ -609,6 +635,7 @@ int main(void)
         WITH_FIXTURE(who_holds_little_is_answered_while_the_budget_is_spent),
         WITH_FIXTURE(requests_that_are_beyond_the_budget_together_all_end),
         WITH_FIXTURE(who_holds_most_is_cut_off_once_twice_the_budget_is_spent),
+        WITH_FIXTURE(who_holds_most_is_cut_off_whichever_loop_it_is_on),
         WITH_FIXTURE(who_was_held_up_is_read_again_beside_a_favoured_one),
         WITH_FIXTURE(a_connection_beyond_the_limit_is_closed_and_the_others_live),
         WITH_FIXTURE(a_drain_tells_every_session_and_waits_for_it),
