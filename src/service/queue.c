@@ -10,13 +10,16 @@ static struct service_call *call_of(struct service_link *link)
     return (struct service_call *)((char *)link - offsetof(struct service_call, link));
 }
 
+size_t service_queue_held(const struct service_queue *queue, uint64_t caller)
+{
+    return service_lines_held(&queue->lone, caller) + service_lines_held(&queue->bulk, caller);
+}
+
 bool service_queue_push(struct service_queue *queue, struct service_call *call)
 {
     base_assert(call->n_commands >= 1 && call->n_commands <= BASE_SUBMIT_MAX);
     size_t room = BASE_QUEUE_MAX - queue->n_commands;
-    size_t held = service_lines_held(&queue->lone, call->caller) +
-                  service_lines_held(&queue->bulk, call->caller);
-    if (held + call->n_commands > room) {
+    if (service_queue_held(queue, call->caller) + call->n_commands > room) {
         return false;
     }
     service_lines_push(call->n_commands == 1 ? &queue->lone : &queue->bulk, call->caller,

@@ -11,7 +11,8 @@
  *   4. A call is never split: its commands are one batch's.
  *   5. No more than BASE_QUEUE_MAX commands wait, and who has some waiting may have no more than
  *      there is room left for others: one caller alone has half at the most, two a third each, n of
- *      them leave 1/(n + 1). So no caller's storm makes another's call OVERLOADED.
+ *      them leave 1/(n + 1). So no caller's storm makes another's call OVERLOADED. (Where there are
+ *      several queues, the service counts over all of them.)
  */
 #ifndef ZANDAKA_SERVICE_QUEUE_H
 #define ZANDAKA_SERVICE_QUEUE_H
@@ -26,6 +27,9 @@ struct service_queue {
     struct service_lines lone;
     struct service_lines bulk;
 };
+
+/* Commands of a caller that wait in it. Constant time. */
+size_t service_queue_held(const struct service_queue *queue, uint64_t caller);
 
 /* Puts a call into its caller's line, in constant time. False: its commands do not fit, or the
  * caller has its share, and it was not taken. */

@@ -212,6 +212,18 @@ static size_t queued_commands(const struct service *service)
     return n_commands;
 }
 
+/* Whether there is room over all sessions together, and the caller's share of it is not used up
+ * (queue.h, 5): a caller whose calls go to all accounts has something waiting in each. Under the
+ * lock. */
+static bool has_room(const struct service *service, const struct service_call *call)
+{
+    size_t held = 0;
+    for (unsigned i = 0; i < service->n_sessions; i++) {
+        held += service_queue_held(&service->sessions[i].queue, call->caller);
+    }
+    return held + call->n_commands <= BASE_QUEUE_MAX - queued_commands(service);
+}
+
 enum base_reason service_submit(struct service *service, struct service_call *call)
 {
     struct service_session *session = session_of(service, call);
@@ -220,8 +232,7 @@ enum base_reason service_submit(struct service *service, struct service_call *ca
     pthread_mutex_lock(&service->lock);
     if (service->stopping) {
         reason = BASE_REASON_SHUTTING_DOWN;
-    } else if (call->n_commands > BASE_QUEUE_MAX - queued_commands(service) ||
-               !service_queue_push(&session->queue, call)) {
+    } else if (!has_room(service, call) || !service_queue_push(&session->queue, call)) {
         reason = BASE_REASON_OVERLOADED;
     }
     if (reason == BASE_REASON_NONE && session->writer_sleeps) {

@@ -12,15 +12,22 @@
 #define SESSIONS 3
 #define ACCOUNTS 20
 
-static struct world_call *submit_to_account(struct world *world, unsigned account,
-                                            enum base_reason reason)
+static struct world_call *submit_of_caller(struct world *world, uint64_t caller, unsigned account,
+                                           enum base_reason reason)
 {
     static unsigned n_made = 0;
     char text[64];
     snprintf(text, sizeof text, "add t%u account-%u 1", n_made++, account);
     struct world_call *call = world_call_make(world, text);
+    call->call.caller = caller;
     assert_int_equal(service_submit(world->service, &call->call), reason);
     return call;
+}
+
+static struct world_call *submit_to_account(struct world *world, unsigned account,
+                                            enum base_reason reason)
+{
+    return submit_of_caller(world, 0, account, reason);
 }
 
 static size_t queued_commands(struct world *world)
@@ -61,14 +68,35 @@ static void no_more_wait_than_with_one_session(void **state)
     struct world world;
     world_open_sessions(&world, SESSIONS);
     for (unsigned i = 0; i < BASE_QUEUE_MAX; i++) {
-        submit_to_account(&world, i % ACCOUNTS, BASE_REASON_NONE);
+        submit_of_caller(&world, i, i % ACCOUNTS, BASE_REASON_NONE);
     }
     for (unsigned i = 0; i < ACCOUNTS; i++) {
-        submit_to_account(&world, i, BASE_REASON_OVERLOADED);
+        submit_of_caller(&world, BASE_QUEUE_MAX + i, i, BASE_REASON_OVERLOADED);
     }
     assert_int_equal(queued_commands(&world), BASE_QUEUE_MAX);
     assert_true(service_step(world.service, NULL, NULL));
     submit_to_account(&world, 0, BASE_REASON_NONE);
+    world_run(&world);
+    world_close(&world);
+}
+
+/* Nor does a caller get a share of each session's line: that of one whose calls go to all accounts
+ * would be the whole of what may wait, and everybody else OVERLOADED (contract 7). */
+static void a_callers_share_is_of_all_sessions_together(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open_sessions(&world, SESSIONS);
+    for (unsigned i = 0; i < BASE_QUEUE_MAX / 2; i++) {
+        submit_of_caller(&world, 1, i % ACCOUNTS, BASE_REASON_NONE);
+    }
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        submit_of_caller(&world, 1, i, BASE_REASON_OVERLOADED);
+    }
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        submit_of_caller(&world, 2, i, BASE_REASON_NONE);
+    }
+    assert_int_equal(queued_commands(&world), BASE_QUEUE_MAX / 2 + ACCOUNTS);
     world_run(&world);
     world_close(&world);
 }
@@ -125,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_does_a_batch_of_each_session),
         cmocka_unit_test(no_more_wait_than_with_one_session),
+        cmocka_unit_test(a_callers_share_is_of_all_sessions_together),
         cmocka_unit_test(a_submit_stays_on_one_session),
         cmocka_unit_test(each_session_has_its_own_retries),
     };
