@@ -31,6 +31,20 @@ struct alteration {
     void (*alter)(struct base_arena *arena, struct store_row *row);
 };
 
+/* The function `name`, which does the statements behind it to the row. */
+#define ALTER(name, ...)                                                                           \
+    static void name(struct base_arena *arena, struct store_row *row)                              \
+    {                                                                                              \
+        (void)arena;                                                                               \
+        __VA_ARGS__;                                                                               \
+    }
+
+/* A place of a walk. */
+#define WALK(place_, table_, row_, alter_)                                                         \
+    {                                                                                              \
+        .place = (place_), .table = STORE_TABLE_##table_, .row = (row_), .alter = (alter_)         \
+    }
+
 /* Owns `wrapped`; `alteration` must outlive it. */
 struct store *altered_store_open(struct store *wrapped, const struct alteration *alteration);
 

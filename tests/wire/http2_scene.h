@@ -12,6 +12,9 @@
 #define HTTP_FIELDS ":method: POST\n:scheme: http\n:path: /p\n:authority: a\n"
 #define OK_GRPC_ANSWER ":status: 200\ncontent-type: application/grpc\n--\ngrpc-status: 0\n"
 
+/* The client's preface and SETTINGS, before what a test adds by hand. */
+#define PREFACE BASE_TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+
 #define NOTHING ((struct base_bytes){NULL, 0})
 #define ONE_MESSAGE ((struct base_bytes){(const uint8_t *)"\0\0\0\0\2hi", 7})
 

@@ -1,178 +1,17 @@
-/* wire: what HTTP/1.1 takes, what it refuses, and when it closes. Every input is fed whole and in
- * small pieces: the outcome does not depend on how the bytes come. */
-#include "wire/protocol.h"
+/* wire: what HTTP/1.1 takes, and what it refuses. Every input is fed whole and in small pieces: the
+ * outcome does not depend on how the bytes come. */
+#include "http1_peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
-
-/* The other end of a session: notes the requests, answers them, and collects what is sent. */
-struct peer {
-    const char *name; /* of what is fed, for a failure's message */
-    void *state;
-    struct base_writer requests; /* one line for each */
-    struct base_writer output;
-    size_t n_requests;
-    uint32_t last_stream;
-    bool answers_at_once;
-    bool open; /* what receive gave */
-};
-
-static void note(struct base_writer *writer, const char *format, struct base_text text)
-{
-    struct base_arena arena = BASE_ARENA_EMPTY;
-    struct base_text line = base_arena_print(&arena, format, BASE_TEXT_ARGS(text));
-    base_write_bytes(writer, base_bytes_of(line));
-    base_arena_release(&arena);
-}
-
-static void answer(struct peer *peer, uint32_t stream)
-{
-    static const struct wire_header headers[] = {
-        {{"zandaka-replayed", 16}, {"true", 4}},
-    };
-    wire_http1.reply(peer->state, stream,
-                     &(struct wire_reply){.http_status = 200,
-                                          .content_type = BASE_TEXT("application/json"),
-                                          .n_headers = 1,
-                                          .headers = headers,
-                                          .body = base_bytes_of(BASE_TEXT("{}"))});
-}
-
-static void on_request(void *user, uint32_t stream, struct wire_request *request)
-{
-    struct peer *peer = user;
-    if (request->defect == WIRE_DEFECT_REFUSED) {
-        wire_http1.reply(peer->state, stream,
-                         &(struct wire_reply){.http_status = request->refusal.http_status,
-                                              .content_type = BASE_TEXT("application/json"),
-                                              .body = base_bytes_of(request->refusal.message)});
-        assert_true(request->refusal.message.length > 0);
-        wire_request_release(request);
-        return;
-    }
-    peer->n_requests++;
-    peer->last_stream = stream;
-    assert_int_equal(request->form, WIRE_HTTP);
-    note(&peer->requests, "%.*s", request->method);
-    note(&peer->requests, " %.*s", request->path);
-    if (request->query.length > 0) {
-        note(&peer->requests, "?%.*s", request->query);
-    }
-    if (request->content_type.length > 0) {
-        note(&peer->requests, " type=%.*s", request->content_type);
-        note(&peer->requests, ";%.*s", request->content_type_parameters);
-    }
-    for (size_t i = 0; i < request->n_headers; i++) {
-        note(&peer->requests, " %.*s", request->headers[i].name);
-        note(&peer->requests, "=%.*s", request->headers[i].value);
-    }
-    if (request->timeout_ns >= 0) {
-        char text[32];
-        (void)snprintf(text, sizeof text, "%lld", (long long)request->timeout_ns);
-        note(&peer->requests, " timeout=%.*s", base_text_of(text));
-    }
-    if (request->defect == WIRE_DEFECT_TIMEOUT) {
-        note(&peer->requests, "%.*s", BASE_TEXT(" bad-timeout"));
-    }
-    if (request->defect == WIRE_DEFECT_TOO_LARGE) {
-        note(&peer->requests, "%.*s", BASE_TEXT(" too-large"));
-        assert_int_equal(request->body.length, 0);
-    }
-    if (request->body.length > 0) {
-        note(&peer->requests, " [%.*s]", base_text_from(request->body));
-    }
-    note(&peer->requests, "%.*s", BASE_TEXT("\n"));
-    wire_request_release(request);
-    if (peer->answers_at_once) {
-        answer(peer, stream);
-    }
-}
-
-static const struct wire_server_events events = {.request = on_request, .cancelled = NULL};
-
-static void peer_open(struct peer *peer, bool answers_at_once)
-{
-    *peer = (struct peer){.name = "", .answers_at_once = answers_at_once, .open = true};
-    peer->state = wire_http1.open(&events, peer);
-}
-
-static void peer_close(struct peer *peer)
-{
-    wire_http1.close(peer->state);
-    base_writer_release(&peer->requests);
-    base_writer_release(&peer->output);
-}
-
-/* Takes what the session has to send, in pieces that are no round number. */
-static void peer_collect(struct peer *peer)
-{
-    uint8_t buffer[37];
-    size_t sent;
-    while ((sent = wire_http1.send(peer->state, buffer, sizeof buffer)) > 0) {
-        base_write_bytes(&peer->output, (struct base_bytes){buffer, sent});
-    }
-}
-
-/* Feeds text in pieces of that size (0: whole), until the session has ended. */
-static void peer_feed(struct peer *peer, struct base_text text, size_t piece_size)
-{
-    size_t at = 0;
-    while (at < text.length && peer->open) {
-        size_t left = text.length - at;
-        size_t piece = piece_size == 0 || piece_size > left ? left : piece_size;
-        /* A copy of its own, so that reading past its end is seen by AddressSanitizer. */
-        uint8_t *copy = base_allocate(piece);
-        memcpy(copy, text.bytes + at, piece);
-        peer->open = wire_http1.receive(peer->state, (struct base_bytes){copy, piece});
-        free(copy);
-        at += piece;
-        peer_collect(peer);
-    }
-}
-
-static void assert_written(const struct peer *peer, const struct base_writer *writer,
-                           struct base_text expected)
-{
-    struct base_text written = base_text_from(base_writer_bytes(writer));
-    if (!base_text_equal(written, expected)) {
-        print_error("%s, expected: %.*s\n", peer->name, BASE_TEXT_ARGS(expected));
-        fail_msg("written: %.*s", BASE_TEXT_ARGS(written));
-    }
-}
-
-static bool has(const struct base_writer *writer, const char *part)
-{
-    return writer->length > 0 && memmem(writer->bytes, writer->length, part, strlen(part)) != NULL;
-}
-
-static size_t count(const struct base_writer *writer, const char *part)
-{
-    size_t n = 0;
-    for (size_t i = 0; i + strlen(part) <= writer->length; i++) {
-        n += memcmp(writer->bytes + i, part, strlen(part)) == 0 ? 1 : 0;
-    }
-    return n;
-}
-
 static const size_t piece_sizes[] = {0, 1, 2, 7};
-
-#define ANSWER_HEAD "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
-#define ANSWER ANSWER_HEAD "zandaka-replayed: true\r\n\r\n{}"
-#define ANSWER_HEAD_ONLY ANSWER_HEAD "zandaka-replayed: true\r\n\r\n"
-#define LAST_ANSWER ANSWER_HEAD "connection: close\r\nzandaka-replayed: true\r\n\r\n{}"
-#define KEPT_ANSWER ANSWER_HEAD "connection: keep-alive\r\nzandaka-replayed: true\r\n\r\n{}"
-#define HOST "Host: h\r\n"
-#define POST "POST /p HTTP/1.1\r\n" HOST
-#define CHUNKED POST "Transfer-Encoding: chunked\r\n"
 
 static const struct {
     const char *name;
@@ -243,17 +82,17 @@ static void takes_what_is_well_formed(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(taken); i++) {
         for (size_t size = 0; size < COUNT(piece_sizes); size++) {
-            struct peer peer;
-            peer_open(&peer, true);
+            struct http1_peer peer;
+            http1_open(&peer, true);
             peer.name = taken[i].name;
-            peer_feed(&peer, base_text_of(taken[i].input), piece_sizes[size]);
-            assert_written(&peer, &peer.requests, base_text_of(taken[i].requests));
-            assert_written(&peer, &peer.output, base_text_of(taken[i].output));
+            http1_feed(&peer, base_text_of(taken[i].input), piece_sizes[size]);
+            http1_assert_written(&peer, &peer.requests, base_text_of(taken[i].requests));
+            http1_assert_written(&peer, &peer.output, base_text_of(taken[i].output));
             assert_int_equal(wire_http1.finished(peer.state), taken[i].ends);
             assert_false(wire_http1.half_received(peer.state));
             assert_int_equal(wire_http1.open_requests(peer.state), 0);
             assert_int_equal(wire_http1.held_bytes(peer.state), 0);
-            peer_close(&peer);
+            http1_close(&peer);
         }
     }
 }
@@ -346,7 +185,7 @@ static const struct {
     {"a trailer that ends in LF", CHUNKED "\r\n0\r\nA: b\n\r\n", 0, 400},
 };
 
-static void assert_refused(struct peer *peer, int http_status)
+static void assert_refused(struct http1_peer *peer, int http_status)
 {
     char status_line[32];
     (void)snprintf(status_line, sizeof status_line, "HTTP/1.1 %d ", http_status);
@@ -355,9 +194,9 @@ static void assert_refused(struct peer *peer, int http_status)
         fail_msg("%s, not %d: %.*s", peer->name, http_status,
                  BASE_TEXT_ARGS(base_text_from(base_writer_bytes(&peer->output))));
     }
-    assert_int_equal(count(&peer->output, "HTTP/1.1 "), 1);
-    assert_true(has(&peer->output, "\r\nconnection: close\r\n"));
-    assert_true(has(&peer->output, "\r\ncontent-type: application/json\r\n"));
+    assert_int_equal(http1_count(&peer->output, "HTTP/1.1 "), 1);
+    assert_true(http1_has(&peer->output, "\r\nconnection: close\r\n"));
+    assert_true(http1_has(&peer->output, "\r\ncontent-type: application/json\r\n"));
     assert_int_equal(peer->n_requests, 0);
     assert_false(peer->open);
     assert_true(wire_http1.finished(peer->state));
@@ -371,24 +210,14 @@ static void refuses_what_is_not_well_formed(void **state)
         struct base_text input = base_text_of(refused[i].input);
         input.length = refused[i].length > 0 ? refused[i].length : input.length;
         for (size_t size = 0; size < COUNT(piece_sizes); size++) {
-            struct peer peer;
-            peer_open(&peer, true);
+            struct http1_peer peer;
+            http1_open(&peer, true);
             peer.name = refused[i].name;
-            peer_feed(&peer, input, piece_sizes[size]);
+            http1_feed(&peer, input, piece_sizes[size]);
             assert_refused(&peer, refused[i].http_status);
-            peer_close(&peer);
+            http1_close(&peer);
         }
     }
-}
-
-static struct base_text repeated(struct base_arena *arena, const char *front, char byte, size_t n,
-                                 const char *behind)
-{
-    char *text = base_arena_take(arena, strlen(front) + n + strlen(behind));
-    memcpy(text, front, strlen(front));
-    memset(text + strlen(front), byte, n);
-    memcpy(text + strlen(front) + n, behind, strlen(behind));
-    return (struct base_text){text, strlen(front) + n + strlen(behind)};
 }
 
 static void a_head_may_have_16_kib_and_no_more(void **state)
@@ -397,20 +226,22 @@ static void a_head_may_have_16_kib_and_no_more(void **state)
     struct base_arena arena = BASE_ARENA_EMPTY;
     size_t rest = strlen(POST "A: \r\n\r\n");
     for (size_t size = 0; size < COUNT(piece_sizes); size++) {
-        struct peer peer;
-        peer_open(&peer, true);
-        peer_feed(&peer,
-                  repeated(&arena, POST "A: ", 'a', BASE_HEADERS_MAX_BYTES - rest, "\r\n\r\n"),
-                  piece_sizes[size]);
+        struct http1_peer peer;
+        http1_open(&peer, true);
+        http1_feed(
+            &peer,
+            http1_repeated(&arena, POST "A: ", 'a', BASE_HEADERS_MAX_BYTES - rest, "\r\n\r\n"),
+            piece_sizes[size]);
         assert_int_equal(peer.n_requests, 1);
-        peer_close(&peer);
+        http1_close(&peer);
 
-        peer_open(&peer, true);
-        peer_feed(&peer,
-                  repeated(&arena, POST "A: ", 'a', BASE_HEADERS_MAX_BYTES - rest + 1, "\r\n\r\n"),
-                  piece_sizes[size]);
+        http1_open(&peer, true);
+        http1_feed(
+            &peer,
+            http1_repeated(&arena, POST "A: ", 'a', BASE_HEADERS_MAX_BYTES - rest + 1, "\r\n\r\n"),
+            piece_sizes[size]);
         assert_refused(&peer, 431);
-        peer_close(&peer);
+        http1_close(&peer);
     }
     base_arena_release(&arena);
 }
@@ -419,17 +250,18 @@ static void trailers_and_extensions_are_bounded(void **state)
 {
     (void)state;
     struct base_arena arena = BASE_ARENA_EMPTY;
-    struct peer peer;
-    peer_open(&peer, true);
-    peer_feed(&peer,
-              repeated(&arena, CHUNKED "\r\n0\r\nA: ", 'a', BASE_HEADERS_MAX_BYTES - 5, "\r\n\r\n"),
-              0);
+    struct http1_peer peer;
+    http1_open(&peer, true);
+    http1_feed(
+        &peer,
+        http1_repeated(&arena, CHUNKED "\r\n0\r\nA: ", 'a', BASE_HEADERS_MAX_BYTES - 5, "\r\n\r\n"),
+        0);
     assert_refused(&peer, 400);
-    peer_close(&peer);
-    peer_open(&peer, true);
-    peer_feed(&peer, repeated(&arena, CHUNKED "\r\n1;", 'a', 300, "\r\na\r\n0\r\n\r\n"), 0);
+    http1_close(&peer);
+    http1_open(&peer, true);
+    http1_feed(&peer, http1_repeated(&arena, CHUNKED "\r\n1;", 'a', 300, "\r\na\r\n0\r\n\r\n"), 0);
     assert_refused(&peer, 400);
-    peer_close(&peer);
+    http1_close(&peer);
     base_arena_release(&arena);
 }
 
@@ -453,192 +285,19 @@ static void a_body_beyond_the_limit_goes_up_as_a_defect_and_closes(void **state)
         {POST "Expect: 100-continue\r\nContent-Length: 4194305\r\n\r\n", 0, "", true},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct peer peer;
-        peer_open(&peer, true);
-        peer_feed(&peer, repeated(&arena, rows[i].front, 'x', rows[i].n, rows[i].behind), 65536);
+        struct http1_peer peer;
+        http1_open(&peer, true);
+        http1_feed(&peer, http1_repeated(&arena, rows[i].front, 'x', rows[i].n, rows[i].behind),
+                   65536);
         assert_int_equal(peer.n_requests, 1);
-        assert_int_equal(has(&peer.requests, "too-large"), rows[i].too_large);
-        assert_written(&peer, &peer.output,
-                       rows[i].too_large ? BASE_TEXT(LAST_ANSWER) : BASE_TEXT(ANSWER));
+        assert_int_equal(http1_has(&peer.requests, "too-large"), rows[i].too_large);
+        http1_assert_written(&peer, &peer.output,
+                             rows[i].too_large ? BASE_TEXT(LAST_ANSWER) : BASE_TEXT(ANSWER));
         assert_int_equal(wire_http1.finished(peer.state), rows[i].too_large);
-        peer_close(&peer);
+        http1_close(&peer);
         base_arena_reset(&arena);
     }
     base_arena_release(&arena);
-}
-
-static void a_peer_that_waits_for_a_100_gets_it_before_its_body(void **state)
-{
-    (void)state;
-    struct peer peer;
-    peer_open(&peer, true);
-    peer_feed(&peer, BASE_TEXT(POST "Expect: 100-Continue\r\nContent-Length: 2\r\n\r\n"), 0);
-    assert_written(&peer, &peer.output, BASE_TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
-    assert_true(wire_http1.half_received(peer.state));
-    peer_feed(&peer, BASE_TEXT("hi"), 0);
-    assert_written(&peer, &peer.requests, BASE_TEXT("POST /p [hi]\n"));
-    assert_written(&peer, &peer.output, BASE_TEXT("HTTP/1.1 100 Continue\r\n\r\n" ANSWER));
-    peer_close(&peer);
-
-    /* No 100 for what has come already, or for a body of nothing. */
-    peer_open(&peer, true);
-    peer_feed(&peer,
-              BASE_TEXT(POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi" POST
-                             "Expect: 100-continue\r\n\r\n"),
-              0);
-    assert_written(&peer, &peer.output, BASE_TEXT(ANSWER ANSWER));
-    peer_close(&peer);
-}
-
-static void the_next_request_waits_for_the_answer_to_the_one_before(void **state)
-{
-    (void)state;
-    struct peer peer;
-    peer_open(&peer, false);
-    peer_feed(&peer,
-              BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST
-                        "\r\nGET /c HTTP/1.1\r\n"),
-              0);
-    assert_written(&peer, &peer.requests, BASE_TEXT("GET /a\n"));
-    assert_int_equal(wire_http1.open_requests(peer.state), 1);
-    assert_false(wire_http1.half_received(peer.state));
-
-    answer(&peer, peer.last_stream + 1); /* nobody has asked */
-    answer(&peer, peer.last_stream);
-    answer(&peer, peer.last_stream); /* once is enough */
-    assert_written(&peer, &peer.requests, BASE_TEXT("GET /a\n"));
-    peer_collect(&peer);
-    assert_written(&peer, &peer.requests, BASE_TEXT("GET /a\nGET /b\n"));
-    assert_written(&peer, &peer.output, BASE_TEXT(ANSWER));
-
-    answer(&peer, peer.last_stream);
-    peer_collect(&peer);
-    assert_written(&peer, &peer.output, BASE_TEXT(ANSWER ANSWER));
-    assert_true(wire_http1.half_received(peer.state));
-    peer_feed(&peer, BASE_TEXT(HOST "\r\n"), 0);
-    assert_written(&peer, &peer.requests, BASE_TEXT("GET /a\nGET /b\nGET /c\n"));
-    peer_close(&peer);
-}
-
-static void a_peer_that_reads_no_answers_is_handed_up_no_further(void **state)
-{
-    (void)state;
-    struct peer peer;
-    peer_open(&peer, true);
-    for (int i = 0; i < 1000; i++) {
-        struct base_bytes request = base_bytes_of(BASE_TEXT("GET / HTTP/1.1\r\n" HOST "\r\n"));
-        assert_true(wire_http1.receive(peer.state, request));
-    }
-    assert_int_equal(peer.n_requests, 1);
-    peer_collect(&peer);
-    assert_int_equal(peer.n_requests, 1000);
-    assert_int_equal(count(&peer.output, ANSWER), 1000);
-    assert_int_equal(wire_http1.held_bytes(peer.state), 0);
-    peer_close(&peer);
-}
-
-static void what_waits_behind_a_request_is_bounded(void **state)
-{
-    (void)state;
-    struct base_arena arena = BASE_ARENA_EMPTY;
-    size_t max = BASE_HEADERS_MAX_BYTES + BASE_REQUEST_MAX_BYTES;
-    for (size_t beyond = 0; beyond < 2; beyond++) {
-        struct peer peer;
-        peer_open(&peer, false);
-        peer_feed(&peer, BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\n"), 0);
-        peer_feed(&peer, repeated(&arena, "GET /", 'G', max + beyond - 5, ""), 65536);
-        assert_true(wire_http1.held_bytes(peer.state) < 3 * max);
-        assert_true(peer.open);
-        answer(&peer, peer.last_stream);
-        peer_collect(&peer);
-        if (beyond > 0) {
-            /* The answer that was owed, and the end. */
-            assert_written(&peer, &peer.output, BASE_TEXT(LAST_ANSWER));
-        } else {
-            assert_int_equal(count(&peer.output, "HTTP/1.1 200 "), 1);
-            assert_int_equal(count(&peer.output, "HTTP/1.1 431 "), 1);
-        }
-        assert_true(wire_http1.finished(peer.state));
-        assert_int_equal(wire_http1.held_bytes(peer.state), 0);
-        peer_close(&peer);
-    }
-    base_arena_release(&arena);
-}
-
-static void a_peer_that_closes_its_side_still_gets_its_answers(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *input;
-        size_t n_answers;
-        bool ends_at_once;
-    } rows[] = {
-        {"", 0, true},
-        {"GET / HTTP/1.1\r\n", 0, true},
-        {POST "Content-Length: 5\r\n\r\nhi", 0, true},
-        {"GET / HTTP/1.1\r\n" HOST "\r\n", 1, false},
-        {"GET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST "\r\nGET", 2, false},
-    };
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct peer peer;
-        peer_open(&peer, false);
-        peer_feed(&peer, base_text_of(rows[i].input), 0);
-        assert_int_equal(wire_http1.receive_end(peer.state), !rows[i].ends_at_once);
-        for (size_t n = 0; n < rows[i].n_answers; n++) {
-            assert_false(wire_http1.finished(peer.state));
-            answer(&peer, peer.last_stream);
-            peer_collect(&peer);
-        }
-        assert_int_equal(count(&peer.output, ANSWER), rows[i].n_answers);
-        assert_int_equal(peer.n_requests, rows[i].n_answers);
-        assert_true(wire_http1.finished(peer.state));
-        peer_close(&peer);
-    }
-}
-
-static void a_shutdown_answers_what_is_under_way_and_says_close(void **state)
-{
-    (void)state;
-    struct peer peer;
-    peer_open(&peer, false);
-    peer_feed(&peer, BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\n"), 0);
-    wire_http1.shutdown_notice(peer.state);
-    wire_http1.drain(peer.state);
-    assert_false(wire_http1.finished(peer.state));
-    answer(&peer, peer.last_stream);
-    assert_false(wire_http1.finished(peer.state));
-    peer_collect(&peer);
-    assert_written(&peer, &peer.output, BASE_TEXT(LAST_ANSWER));
-    assert_true(wire_http1.finished(peer.state));
-    peer_close(&peer);
-}
-
-static void a_shutdown_takes_a_request_after_the_notice_and_none_after_the_drain(void **state)
-{
-    (void)state;
-    struct peer peer;
-    peer_open(&peer, true);
-    wire_http1.shutdown_notice(peer.state);
-    assert_false(wire_http1.finished(peer.state));
-    peer_feed(&peer, BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\n"), 0);
-    assert_written(&peer, &peer.output, BASE_TEXT(LAST_ANSWER));
-    assert_true(wire_http1.finished(peer.state));
-    peer_close(&peer);
-
-    peer_open(&peer, true);
-    wire_http1.drain(peer.state);
-    assert_true(wire_http1.finished(peer.state));
-    peer_close(&peer);
-
-    /* What has begun may be completed. */
-    peer_open(&peer, true);
-    peer_feed(&peer, BASE_TEXT("GET /a HTTP/1.1\r\n"), 0);
-    wire_http1.drain(peer.state);
-    assert_false(wire_http1.finished(peer.state));
-    peer_feed(&peer, BASE_TEXT(HOST "\r\n"), 0);
-    assert_written(&peer, &peer.output, BASE_TEXT(LAST_ANSWER));
-    assert_true(wire_http1.finished(peer.state));
-    peer_close(&peer);
 }
 
 /* A small generator (xorshift), so that a run is the same on every machine. */
@@ -679,24 +338,24 @@ static void damaged_requests_fare_alike_however_they_are_cut(void **state)
     for (int round = 0; round < 20000; round++) {
         uint32_t seed_of_round = seed;
         struct base_text text = mutated(&arena, &seed);
-        struct peer whole;
-        struct peer cut;
-        peer_open(&whole, true);
-        peer_open(&cut, true);
-        peer_feed(&whole, text, 0);
-        peer_feed(&cut, text, 1 + next_random(&seed) % 5);
+        struct http1_peer whole;
+        struct http1_peer cut;
+        http1_open(&whole, true);
+        http1_open(&cut, true);
+        http1_feed(&whole, text, 0);
+        http1_feed(&cut, text, 1 + next_random(&seed) % 5);
         if (!base_bytes_equal(base_writer_bytes(&whole.requests),
                               base_writer_bytes(&cut.requests)) ||
             !base_bytes_equal(base_writer_bytes(&whole.output), base_writer_bytes(&cut.output)) ||
             wire_http1.finished(whole.state) != wire_http1.finished(cut.state)) {
             fail_msg("seed %u: %.*s", seed_of_round, BASE_TEXT_ARGS(text));
         }
-        n_refused += has(&whole.output, "HTTP/1.1 4") ? 1 : 0;
+        n_refused += http1_has(&whole.output, "HTTP/1.1 4") ? 1 : 0;
         (void)wire_http1.receive_end(whole.state);
-        peer_collect(&whole);
+        http1_collect(&whole);
         assert_true(wire_http1.finished(whole.state));
-        peer_close(&whole);
-        peer_close(&cut);
+        http1_close(&whole);
+        http1_close(&cut);
         base_arena_reset(&arena);
     }
     assert_true(n_refused > 1000);
@@ -711,13 +370,6 @@ int main(void)
         cmocka_unit_test(a_head_may_have_16_kib_and_no_more),
         cmocka_unit_test(trailers_and_extensions_are_bounded),
         cmocka_unit_test(a_body_beyond_the_limit_goes_up_as_a_defect_and_closes),
-        cmocka_unit_test(a_peer_that_waits_for_a_100_gets_it_before_its_body),
-        cmocka_unit_test(the_next_request_waits_for_the_answer_to_the_one_before),
-        cmocka_unit_test(a_peer_that_reads_no_answers_is_handed_up_no_further),
-        cmocka_unit_test(what_waits_behind_a_request_is_bounded),
-        cmocka_unit_test(a_peer_that_closes_its_side_still_gets_its_answers),
-        cmocka_unit_test(a_shutdown_answers_what_is_under_way_and_says_close),
-        cmocka_unit_test(a_shutdown_takes_a_request_after_the_notice_and_none_after_the_drain),
         cmocka_unit_test(damaged_requests_fare_alike_however_they_are_cut),
     };
     return cmocka_run_group_tests_name("wire http1", tests, NULL, NULL);
