@@ -23,7 +23,7 @@ const struct ledger_kinds small_store_kinds = {
 };
 
 void small_store_commit(struct store *store, int64_t now_us, size_t n,
-                   const struct ledger_command *commands)
+                        const struct ledger_command *commands)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct ledger_facts facts;

@@ -1,4 +1,5 @@
-/* app: verify names whatever is wrong in a store. Every case alters one thing of the small store. */
+/* app: verify names whatever is wrong in a store. Every case alters one thing of the small store.
+ */
 #include "altered_store.h"
 #include "small_store.h"
 #include "store/memory/memory.h"

@@ -93,8 +93,8 @@ static void echo_closed(void *session)
 }
 
 const struct net_handler echo_handler = {echo_opened,   echo_received,   echo_produce,
-                                                echo_finished, echo_held_bytes, echo_tick,
-                                                echo_drain,    echo_closed};
+                                         echo_finished, echo_held_bytes, echo_tick,
+                                         echo_drain,    echo_closed};
 
 static int open_with(void **state, size_t inflight_max_bytes)
 {

@@ -32,8 +32,8 @@ struct fixture {
 
 extern const struct net_handler echo_handler; /* its context is a fixture */
 
-/* A test's set-up, with a budget of 100,000 bytes or of 16 MiB, two loops and 50 connections; and its
- * end. */
+/* A test's set-up, with a budget of 100,000 bytes or of 16 MiB, two loops and 50 connections; and
+ * its end. */
 int echo_server_open(void **state);
 int echo_server_open_large(void **state);
 int echo_server_close(void **state);
@@ -46,6 +46,7 @@ void send_all(int fd, const void *bytes, size_t length);
 /* Reads `length` bytes, or up to the end of the stream. */
 size_t receive_all(int fd, void *bytes, size_t length);
 
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, echo_server_open, echo_server_close)
+#define WITH_FIXTURE(test)                                                                         \
+    cmocka_unit_test_setup_teardown(test, echo_server_open, echo_server_close)
 
 #endif

@@ -1,5 +1,5 @@
-/* net: little is read while the budget of memory is spent, and who holds little lives on. Real sockets on
- * loopback. */
+/* net: little is read while the budget of memory is spent, and who holds little lives on. Real
+ * sockets on loopback. */
 #include "echo_server.h"
 #include "net/loop.h"
 
@@ -245,7 +245,8 @@ static void who_was_held_up_is_read_again_beside_a_favoured_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_connection_that_holds_much_is_not_read_for_ever, echo_server_open_large, echo_server_close),
+        cmocka_unit_test_setup_teardown(a_connection_that_holds_much_is_not_read_for_ever,
+                                        echo_server_open_large, echo_server_close),
         WITH_FIXTURE(who_holds_little_is_answered_while_the_budget_is_spent),
         WITH_FIXTURE(requests_that_are_beyond_the_budget_together_all_end),
         WITH_FIXTURE(who_holds_most_is_cut_off_once_twice_the_budget_is_spent),

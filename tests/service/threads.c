@@ -142,9 +142,8 @@ static void call_done(struct service_call *call)
     pthread_mutex_unlock(&fixture->lock);
 }
 
-void call_make(struct made_call *made, struct fixture *fixture,
-                      enum record_operation operation, const char *id, const char *account,
-                      int64_t amount_minor)
+void call_make(struct made_call *made, struct fixture *fixture, enum record_operation operation,
+               const char *id, const char *account, int64_t amount_minor)
 {
     *made = (struct made_call){.fixture = fixture};
     snprintf(made->id, sizeof made->id, "%s", id);

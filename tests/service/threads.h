@@ -63,7 +63,7 @@ void threads_submit(struct fixture *fixture, struct made_call *made);
 #define WITH_THREADS(test) cmocka_unit_test_setup_teardown(test, threads_open, threads_close)
 #define WITH_SESSIONS(test)                                                                        \
     {                                                                                              \
-#test "_on_three_sessions", test, threads_open_sessions, threads_close, NULL                  \
+#test "_on_three_sessions", test, threads_open_sessions, threads_close, NULL               \
     }
 
 #endif

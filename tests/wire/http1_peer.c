@@ -122,7 +122,7 @@ void http1_feed(struct http1_peer *peer, struct base_text text, size_t piece_siz
 }
 
 void http1_assert_written(const struct http1_peer *peer, const struct base_writer *writer,
-                           struct base_text expected)
+                          struct base_text expected)
 {
     struct base_text written = base_text_from(base_writer_bytes(writer));
     if (!base_text_equal(written, expected)) {
@@ -146,7 +146,7 @@ size_t http1_count(const struct base_writer *writer, const char *part)
 }
 
 struct base_text http1_repeated(struct base_arena *arena, const char *front, char byte, size_t n,
-                                 const char *behind)
+                                const char *behind)
 {
     char *text = base_arena_take(arena, strlen(front) + n + strlen(behind));
     memcpy(text, front, strlen(front));

@@ -1,5 +1,5 @@
-/* wire: a session of HTTP/1.1 whose answers come late, whose peer does not read or closes its side, and
- * that is shut down. */
+/* wire: a session of HTTP/1.1 whose answers come late, whose peer does not read or closes its side,
+ * and that is shut down. */
 #include "http1_peer.h"
 
 #include <setjmp.h>
@@ -25,9 +25,9 @@ static void a_peer_that_waits_for_a_100_gets_it_before_its_body(void **state)
     /* No 100 for what has come already, or for a body of nothing. */
     http1_open(&peer, true);
     http1_feed(&peer,
-              BASE_TEXT(POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi" POST
-                             "Expect: 100-continue\r\n\r\n"),
-              0);
+               BASE_TEXT(POST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi" POST
+                              "Expect: 100-continue\r\n\r\n"),
+               0);
     http1_assert_written(&peer, &peer.output, BASE_TEXT(ANSWER ANSWER));
     http1_close(&peer);
 }
@@ -38,9 +38,9 @@ static void the_next_request_waits_for_the_answer_to_the_one_before(void **state
     struct http1_peer peer;
     http1_open(&peer, false);
     http1_feed(&peer,
-              BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST
-                        "\r\nGET /c HTTP/1.1\r\n"),
-              0);
+               BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST
+                         "\r\nGET /c HTTP/1.1\r\n"),
+               0);
     http1_assert_written(&peer, &peer.requests, BASE_TEXT("GET /a\n"));
     assert_int_equal(wire_http1.open_requests(peer.state), 1);
     assert_false(wire_http1.half_received(peer.state));

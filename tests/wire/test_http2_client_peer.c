@@ -1,4 +1,5 @@
-/* wire: a client's session of HTTP/2 against a peer that does as it is told, and against garbage. */
+/* wire: a client's session of HTTP/2 against a peer that does as it is told, and against garbage.
+ */
 #include "http2_client_scene.h"
 
 #include <setjmp.h>
@@ -186,7 +187,8 @@ static void changed_answers_end_at_most_the_session_and_every_call_is_answered_o
             bytes[next_random(&random) % (uint32_t)length] = (uint8_t)next_random(&random);
         }
         struct outcome outcomes[FUZZED_CALLS] = {{.n_answers = 0}};
-        struct wire_client *client = wire_client_open(&client_scene_events, NULL, client_scene_authority, false);
+        struct wire_client *client =
+            wire_client_open(&client_scene_events, NULL, client_scene_authority, false);
         for (size_t i = 0; i < FUZZED_CALLS; i++) {
             struct wire_call made = {.path = BASE_TEXT("/x/Y"), .timeout_ns = -1};
             assert_true(wire_client_call(client, &made, &outcomes[i]));

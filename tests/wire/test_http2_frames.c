@@ -1,5 +1,5 @@
-/* wire: a server of HTTP/2 against a client that sends frames made by hand: idle ones, pings, what comes
- * late, and header blocks that do not end. */
+/* wire: a server of HTTP/2 against a client that sends frames made by hand: idle ones, pings, what
+ * comes late, and header blocks that do not end. */
 #include "http2_scene.h"
 
 #include <setjmp.h>
