@@ -294,6 +294,28 @@
 /* Rows that a walk over a table fetches at once: records are small, and 8 MiB of the largest. */
 #define BASE_DATABASE_WALK_ROWS 1000
 
+/* --- tokens for a database's service --- */
+
+/* A token is renewed when so much of its life is left, in seconds: Google's metadata server gives
+ * the same one again until some 4 to 5 minutes before its end, and a call that is on its way must
+ * arrive with a good one. */
+#define BASE_ACCESS_TOKEN_RENEW_AHEAD_S 225
+/* Milliseconds before another attempt is made after one that gave no token. */
+#define BASE_ACCESS_TOKEN_RETRY_WAIT_MS 1000
+/* Milliseconds for the metadata server's whole answer: it is on the same machine. */
+#define BASE_ACCESS_TOKEN_TIMEOUT_MS BASE_DATABASE_CONNECT_TIMEOUT_MS
+/* Bytes of the metadata server's answer, and of a token: it must fit a call's headers beside the
+ * others, and Google's have at most 2,048. */
+#define BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES 16384
+#define BASE_ACCESS_TOKEN_MAX_BYTES 8192
+/* Seconds that a token may say to live: a day; Google's live an hour, or twelve. */
+#define BASE_ACCESS_TOKEN_LIFETIME_MAX_S 86400
+/* Bytes of a service account's key file: one with the largest key has about 4,000. */
+#define BASE_KEY_FILE_MAX_BYTES 16384
+/* Bits of its RSA key: RFC 7518 asks for 2,048; beyond 4,096 each signature takes milliseconds. */
+#define BASE_KEY_MIN_BITS 2048
+#define BASE_KEY_MAX_BITS 4096
+
 /* --- the command line --- */
 
 /* What --timeout may be: a day. */
@@ -361,6 +383,9 @@ static_assert(BASE_DATABASE_IDLE_TIMEOUT_MS < BASE_DATABASE_LOCK_TIMEOUT_MS &&
                   BASE_DATABASE_LOCK_TIMEOUT_MS < BASE_DATABASE_ANSWER_TIMEOUT_MS &&
                   BASE_DATABASE_ANSWER_TIMEOUT_MS < BASE_RETRY_TIMEOUT_MS,
               "who waits must outlast whom it waits for");
+static_assert(BASE_ACCESS_TOKEN_MAX_BYTES < BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES &&
+                  BASE_ACCESS_TOKEN_MAX_BYTES <= BASE_HEADERS_MAX_BYTES / 2,
+              "a token must fit its answer, and a call's headers");
 static_assert(BASE_DRAIN_NOTICE_MS < BASE_DRAIN_TIMEOUT_MS, "a notice is part of a drain");
 static_assert(BASE_TICK_MS < BASE_LINGER_TIMEOUT_MS && BASE_TICK_MS < BASE_REQUEST_TIMEOUT_MS,
               "time-outs must be looked at in time");
