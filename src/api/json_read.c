@@ -10,7 +10,6 @@
 #include <google/protobuf/duration.pb-c.h>
 #include <google/protobuf/timestamp.pb-c.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +31,9 @@ static ProtobufCMessage *read_message(struct json_reader *reader,
 
 /* --- parsing --- */
 
-static pthread_once_t allocator_once = PTHREAD_ONCE_INIT;
-
-/* For the whole process: jansson has no other way. Memory that runs out stops the process. */
-static void set_allocator(void)
+/* For the whole process: jansson has no other way. Before there are threads, since others (a
+ * store's) may use jansson too. Memory that runs out stops the process. */
+__attribute__((constructor)) static void set_allocator(void)
 {
     json_set_alloc_funcs(base_allocate, free);
 }
@@ -61,7 +59,6 @@ static const char *syntax_message(const json_error_t *error)
 /* jansson's own words are not told: they repeat the body, and may cut a character in two. */
 static json_t *parse(struct json_reader *reader, struct base_text body)
 {
-    (void)pthread_once(&allocator_once, set_allocator);
     json_error_t error;
     /* Whole numbers are read as reals, so that one beyond int64 is found with its path; those up to
      * 2^53 are exact, and others are known from the survey. A NUL is found with its path too. */
