@@ -21,8 +21,6 @@ sys.path.insert(0, str(ROOT / "tests" / "outside"))
 
 
 class PostgresDemo(Demo):
-    timeout_s = "20"
-
     def __init__(self, binary, directory, cluster):
         super().__init__(binary, directory)
         self.cluster = cluster
