@@ -9,8 +9,9 @@
 Each mutant is compiled alone and linked in place of the original, and runs against the tests of its
 folder until one fails. What the plain build does not notice is tried again with AddressSanitizer and
 UndefinedBehaviorSanitizer and, where there are threads, with ThreadSanitizer: a mutant is killed by
-a test that fails, a sanitizer that reports, or a time-out of ten seconds and ten times the test's
-own time. A mutant whose object code is the original's is the same program and does not count.
+a test that fails, a sanitizer that reports, or a test that hangs: beyond ten seconds and ten times its
+own time it has used that much of the processor, or all of it has been asleep for ten seconds. So a busy
+machine kills no mutant. A mutant whose object code is the original's is the same program and does not count.
 Survivors that cannot be noticed are explained in docs/mutants.md, which is read here.
 
 The source is copied first, so that it may be edited meanwhile. Exits with 1 when less than 95 % of
@@ -31,6 +32,7 @@ import subprocess
 import sys
 import time
 
+import hanging
 import mutants
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -107,9 +109,7 @@ class Build:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             env=self.environment | {"TMPDIR": str(scratch)}, preexec_fn=self.limit)
         try:
-            return process.wait(limit_s) == 0
-        except subprocess.TimeoutExpired:
-            return False
+            return hanging.wait(process, limit_s) == 0
         finally:
             try:
                 os.killpg(process.pid, 9)
