@@ -1,0 +1,125 @@
+"""A FAKE of Cloud Spanner, for what its official emulator lacks: multiplexed sessions, precommit
+tokens, RetryInfo, and answers that are lost. It was written from the published API and its
+documentation, not from Spanner, which nobody could ask here: what is proven on it is proven on it.
+
+    python3 tests/store/fake_spanner PROTO
+
+It speaks gRPC on a free port of the loopback interface, in plaintext, as the emulator does, with the
+messages of the proto folders that are named. It says `ready HOST:PORT`, then obeys one command a
+line on standard input, answers each with one line, and ends when the input does:
+
+    multiplexed yes|no      what sessions it gives from now on
+    database NAME           makes an empty database, and its instance
+    seed N                  of what is random
+    rate FAULT P            the share of calls that get the fault (faults.py has them)
+    script METHOD FAULT N   the next N calls of the method get the fault; `none`: they are let be
+    cut                     closes all connections
+    figures                 calls, faults, broken rules and more so far, as JSON
+"""
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types as python_types
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from admin import Admin
+from proxy import Proxy
+from service import Service
+
+FILES = ("google/spanner/v1/spanner.proto", "google/rpc/error_details.proto",
+         "google/spanner/admin/database/v1/spanner_database_admin.proto",
+         "google/spanner/admin/instance/v1/spanner_instance_admin.proto",
+         "google/longrunning/operations.proto")
+THREADS = 64
+
+
+def load(folder):
+    """Every message by its short name, and a function that finds a method's messages."""
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run(["protoc", f"-I{folder}", "-I/usr/include", "--include_imports",
+                        f"--descriptor_set_out={out.name}", *FILES], check=True)
+        files = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(out.name).read_bytes()).file
+    pool = descriptor_pool.DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    factory = message_factory.MessageFactory(pool)
+    named = {}
+    for file in files:
+        for message in file.message_type:
+            full = f"{file.package}.{message.name}"
+            named[message.name] = factory.GetPrototype(pool.FindMessageTypeByName(full))
+
+    def method_types(service, method):
+        found = pool.FindServiceByName(service).methods_by_name.get(method)
+        return found and (factory.GetPrototype(found.input_type), factory.GetPrototype(found.output_type))
+    return python_types.SimpleNamespace(**named), method_types
+
+
+def add_service(server, name, methods, method_types):
+    handlers = {}
+    for method, function in methods.items():
+        messages = method_types(name, method)
+        if messages is None:
+            continue  # our protos do not have it
+        make = grpc.unary_stream_rpc_method_handler if method == "StreamingRead" \
+            else grpc.unary_unary_rpc_method_handler
+        handlers[method] = make(function, request_deserializer=messages[0].FromString,
+                                response_serializer=messages[1].SerializeToString)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+
+
+def obey(words, service, admin, proxy):
+    if words[0] == "figures":
+        return json.dumps(service.figures())
+    with service.lock:
+        if words[0] == "multiplexed":
+            service.multiplexed = words[1] == "yes"
+        elif words[0] == "database":
+            admin.instances.add(words[1].rpartition("/databases/")[0])
+            service.create_database(words[1], [])
+        elif words[0] == "seed":
+            service.faults.seed(int(words[1]))
+        elif words[0] == "rate":
+            service.faults.set_rate(words[1], float(words[2]))
+        elif words[0] == "script":
+            service.faults.add(words[1], words[2], int(words[3]))
+        elif words[0] == "cut":
+            proxy.cut_all()
+        else:
+            raise ValueError(f"no such command: {words[0]}")
+    return "done"
+
+
+def main():
+    types, method_types = load(sys.argv[1])
+    service = Service(types, lambda peer: proxy.cut(peer))
+    admin = Admin(types, service)
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(THREADS), options=[
+        ("grpc.max_receive_message_length", 128 << 20), ("grpc.max_send_message_length", 128 << 20)])
+    add_service(server, "google.spanner.v1.Spanner", {
+        "CreateSession": service.create_session, "BeginTransaction": service.begin_transaction,
+        "StreamingRead": service.streaming_read, "Commit": service.commit,
+        "Rollback": service.rollback}, method_types)
+    add_service(server, "google.spanner.admin.database.v1.DatabaseAdmin", {
+        "CreateDatabase": admin.create_database, "UpdateDatabaseDdl": admin.update_ddl,
+        "GetDatabaseDdl": admin.get_ddl}, method_types)
+    add_service(server, "google.spanner.admin.instance.v1.InstanceAdmin", {
+        "CreateInstance": admin.create_instance}, method_types)
+    add_service(server, "google.longrunning.Operations", {
+        "GetOperation": admin.get_operation}, method_types)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    proxy = Proxy(port)
+    print(f"ready 127.0.0.1:{proxy.port}", flush=True)
+    for line in sys.stdin:
+        print(obey(line.split(), service, admin, proxy), flush=True)
+    server.stop(None)
+
+
+if __name__ == "__main__":
+    main()
