@@ -2,10 +2,11 @@
 """What a storm by one caller costs another: a quiet caller adds one amount after the other, over one
 connection, while h2load sends as much as it can in another caller's name, or in the quiet one's own.
 
-    scripts/storm.py [--binary FILE] [--rounds N] [--seconds N] [--connections N] [--streams N]
+    scripts/storm.py [--binary FILE]... [--rounds N] [--seconds N] [--connections N] [--streams N]
 
 Prints the quiet caller's latencies in each round, and the medians' ratios: the share travels, the
-milliseconds are the machine's. Server, store and storm are started and ended here.
+milliseconds are the machine's. Several binaries take turns, so that what the machine does besides
+meets all of them. Servers, stores and storms are started and ended here.
 """
 import argparse
 import hashlib
@@ -80,9 +81,53 @@ class Quiet:
         return latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100], len(latencies)
 
 
+STORMS = {"no storm": None, "another caller's storm": "storm",
+          "that of one with rate = 1000": "limited", "its own storm": "quiet"}
+
+
+class Server:
+    """One binary under test, with its quiet caller."""
+
+    def __init__(self, binary):
+        self.name = binary
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-storm-"))
+        self.process, self.address = start_server(binary, self.directory)
+        self.quiet = Quiet(self.address)
+        self.found = {name: [] for name in STORMS}
+
+    def measure(self, name, options):
+        token = STORMS[name]
+        storm = start_storm(self.address, self.directory, token, options) if token else None
+        try:
+            if storm:
+                self.quiet.call(1)  # until it is at its height
+            refused = self.quiet.refused
+            p50, p99, n = self.quiet.call(options.seconds)
+        finally:
+            if storm:
+                storm.terminate()
+                storm.wait()
+        self.found[name].append((p50, p99))
+        return (f"{n} calls, {self.quiet.refused - refused} refused, p50 {p50:.2f} ms, "
+                f"p99 {p99:.2f} ms")
+
+    def print_medians(self):
+        p99 = {name: statistics.median(p99 for _, p99 in rows) for name, rows in self.found.items()}
+        for name, value in p99.items():
+            p50 = statistics.median(p50 for p50, _ in self.found[name])
+            print(f"{self.name}, {name}: p50 {p50:.2f} ms, p99 {value:.2f} ms (medians of "
+                  f"{len(self.found[name])}); p99 is {value / p99['no storm']:.1f} times that "
+                  f"without")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.directory)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", default="build/release/zandaka")
+    parser.add_argument("--binary", action="append", help="may be given again: they take turns")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=100)
@@ -90,38 +135,20 @@ def main():
     options = parser.parse_args()
     if shutil.which("h2load") is None:
         sys.exit("needs h2load (Debian: nghttp2-client)")
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-storm-"))
-    server, address = start_server(options.binary, directory)
-    quiet = Quiet(address)
-    storms = {"no storm": None, "another caller's storm": "storm",
-              "that of one with rate = 1000": "limited", "its own storm": "quiet"}
-    found = {name: [] for name in storms}
+    servers = []
     try:
+        for binary in options.binary or ["build/release/zandaka"]:
+            servers.append(Server(binary))
         for number in range(options.rounds):
-            for name, token in storms.items():
-                storm = start_storm(address, directory, token, options) if token else None
-                refused = quiet.refused
-                try:
-                    if storm:
-                        quiet.call(1)  # until it is at its height
-                        refused = quiet.refused
-                    p50, p99, n = quiet.call(options.seconds)
-                finally:
-                    if storm:
-                        storm.terminate()
-                        storm.wait()
-                found[name].append((p50, p99))
-                print(f"round {number + 1}, {name}: {n} calls, {quiet.refused - refused} refused, "
-                      f"p50 {p50:.2f} ms, p99 {p99:.2f} ms", flush=True)
-        p99 = {name: statistics.median(p99 for _, p99 in rows) for name, rows in found.items()}
-        for name, value in p99.items():
-            p50 = statistics.median(p50 for p50, _ in found[name])
-            print(f"{name}: p50 {p50:.2f} ms, p99 {value:.2f} ms (medians of {options.rounds}); p99 "
-                  f"is {value / p99['no storm']:.1f} times that without")
+            for name in STORMS:
+                for server in servers:
+                    print(f"round {number + 1}, {server.name}, {name}: "
+                          f"{server.measure(name, options)}", flush=True)
+        for server in servers:
+            server.print_medians()
     finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(directory)
+        for server in servers:
+            server.close()
 
 
 if __name__ == "__main__":

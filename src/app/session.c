@@ -211,6 +211,12 @@ static bool session_finished(void *user)
     return wire_server_finished(session->wire);
 }
 
+static bool session_busy(void *user)
+{
+    struct session *session = user;
+    return wire_server_open_requests(session->wire) > BASE_QUIET_REQUESTS_MAX;
+}
+
 static size_t session_held_bytes(void *user)
 {
     struct session *session = user;
@@ -294,6 +300,7 @@ const struct net_handler app_session_handler = {
     .received = session_received,
     .produce = session_produce,
     .finished = session_finished,
+    .busy = session_busy,
     .held_bytes = session_held_bytes,
     .tick = session_tick,
     .drain = session_drain,

@@ -185,9 +185,24 @@
 /* HTTP/2 flow-control windows: of a stream, and of a connection. */
 #define BASE_STREAM_WINDOW_BYTES (1u << 20)
 #define BASE_CONNECTION_WINDOW_BYTES (8u << 20)
-/* Bytes read from a socket at once, and gathered before one write. */
+/* Bytes read from a socket at once by a client, and by OpenSSL; and gathered before one write. */
 #define BASE_READ_BUFFER_BYTES 65536
 #define BASE_WRITE_BUFFER_BYTES 65536
+/* A loop's round is to be short: who asks for little is heard once in each. Bytes that are read
+ * from a connection, and from which on no more are written to it, before others have their turn:
+ * some 20 small requests, and a full buffer; */
+#define BASE_READ_TURN_BYTES 4096
+#define BASE_WRITE_TURN_BYTES BASE_WRITE_BUFFER_BYTES
+/* turns to read in a round of those that are busy, and bytes from which on no more of them write;
+ */
+#define BASE_READ_TURNS_MAX 4
+#define BASE_WRITE_ROUND_BYTES 65536
+/* calls under way on one connection beyond which it is busy; */
+#define BASE_QUIET_REQUESTS_MAX 8
+/* messages of other threads in a round, answers most of them, and after how many those that are
+ * busy are written to although more wait: as many as a batch has. */
+#define BASE_LETTERS_ROUND_MAX 128
+#define BASE_LETTERS_LATE_MAX BASE_BATCH_MAX
 /* Bytes that a body is given on the word of its announced length alone. */
 #define BASE_BODY_FIRST_BYTES 65536
 /* Bytes that may wait behind HTTP/1.1's request under way: one more request of the largest size. A

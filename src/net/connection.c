@@ -180,12 +180,10 @@ void net_connection_close(struct net_connection *connection)
 
 void net_connection_wake(struct net_connection *connection)
 {
-    if (connection->woken || connection->dead) {
-        return;
+    if (!connection->in_line[NET_LINE_FLUSH] && !connection->in_line[NET_LINE_LATE]) {
+        bool busy = !connection->dead && net_connection_is_busy(connection);
+        net_line_put(connection, busy ? NET_LINE_LATE : NET_LINE_FLUSH);
     }
-    connection->woken = true;
-    connection->next_woken = connection->loop->woken;
-    connection->loop->woken = connection;
 }
 
 /* --- reading --- */
@@ -199,22 +197,12 @@ static void pause_reading(struct net_connection *connection)
     }
 }
 
-/* Has the loop read from it in this round, whether or not epoll says so. */
-static void make_ready(struct net_connection *connection)
-{
-    if (!connection->ready && !connection->dead) {
-        connection->ready = true;
-        connection->next_ready = connection->loop->ready;
-        connection->loop->ready = connection;
-    }
-}
-
 static void resume_reading(struct net_connection *connection)
 {
     connection->paused = false;
     connection->loop->n_paused--;
     if (connection->unread) {
-        make_ready(connection);
+        net_line_put(connection, NET_LINE_READ);
     }
     watch(connection);
 }
@@ -233,20 +221,6 @@ void net_loop_resume_reading(struct net_loop *loop)
     for (struct net_connection *each = loop->connections; each != NULL; each = each->next) {
         if (each->paused && (large_may || each->charged <= BASE_SMALL_HELD_BYTES)) {
             resume_reading(each);
-        }
-    }
-}
-
-void net_loop_read_ready(struct net_loop *loop)
-{
-    struct net_connection *next = loop->ready;
-    loop->ready = NULL;
-    while (next != NULL) {
-        struct net_connection *connection = next;
-        next = connection->next_ready;
-        connection->ready = false;
-        if (!connection->dead) {
-            net_connection_read(connection);
         }
     }
 }
@@ -330,8 +304,8 @@ void net_loop_relieve(struct net_loop *loop)
     net_connection_close(most);
 }
 
-/* Reads into the loop's buffer: once in plaintext, where epoll tells of the rest; and of TLS as
- * much as there is, a record at a time. */
+/* Reads a turn into the loop's buffer: once in plaintext, and of TLS as much as there is, a record
+ * at a time. */
 static enum net_result fill_read_buffer(struct net_connection *connection, size_t *ret_length)
 {
     struct net_socket *socket = &connection->socket;
@@ -340,13 +314,14 @@ static enum net_result fill_read_buffer(struct net_connection *connection, size_
     size_t some;
     enum net_result result;
     do {
-        result = net_socket_read(socket, buffer + length, BASE_READ_BUFFER_BYTES - length, &some);
+        result = net_socket_read(socket, buffer + length, BASE_READ_TURN_BYTES - length, &some);
         length += some;
-    } while (result == NET_DONE && socket->tls != NULL && length < BASE_READ_BUFFER_BYTES);
+    } while (result == NET_DONE && socket->tls != NULL && length < BASE_READ_TURN_BYTES);
     *ret_length = length;
+    connection->read_whole_turn = length == BASE_READ_TURN_BYTES;
     connection->unread = socket->tls != NULL && length > 0 && result != NET_WAIT;
-    if (connection->unread) {
-        make_ready(connection);
+    if (connection->read_whole_turn || connection->unread) {
+        net_line_put(connection, NET_LINE_READ);
     }
     if (!net_socket_half_record(socket)) {
         connection->half_record_ns = 0;
@@ -377,7 +352,7 @@ void net_connection_read(struct net_connection *connection)
         return;
     }
     if (connection->lingering) {
-        if (!net_socket_discard(&connection->socket, loop->read_buffer, BASE_READ_BUFFER_BYTES)) {
+        if (!net_socket_discard(&connection->socket, loop->read_buffer, BASE_READ_TURN_BYTES)) {
             net_connection_close(connection);
         }
         return;
@@ -440,36 +415,48 @@ static bool send_bytes(struct net_connection *connection, struct base_bytes byte
     return true;
 }
 
-void net_connection_flush(struct net_connection *connection)
+/* What the session has to say, up to a turn. False: the connection broke. */
+static bool send_turn(struct net_connection *connection, size_t *ret_length)
 {
     const struct net_handler *handler = connection->loop->server->options.handler;
     uint8_t *buffer = connection->loop->write_buffer;
+    size_t length = 0;
+    bool more = net_socket_greeted(&connection->socket);
+    while (more && connection->unsent_memory == NULL && length < BASE_WRITE_TURN_BYTES) {
+        size_t some = handler->produce(connection->session, buffer, BASE_WRITE_BUFFER_BYTES);
+        length += some;
+        more = some > 0;
+        if (!send_bytes(connection, (struct base_bytes){buffer, some})) {
+            return false;
+        }
+    }
+    *ret_length = length;
+    return true;
+}
+
+size_t net_connection_flush(struct net_connection *connection)
+{
     if (connection->lingering) {
-        return;
+        return 0;
     }
-    if (!send_bytes(connection, connection->unsent)) {
+    size_t length;
+    if (!send_bytes(connection, connection->unsent) || !send_turn(connection, &length)) {
         net_connection_close(connection);
-        return;
-    }
-    bool greeted = net_socket_greeted(&connection->socket);
-    while (greeted && connection->unsent_memory == NULL) {
-        size_t length = handler->produce(connection->session, buffer, BASE_WRITE_BUFFER_BYTES);
-        if (length == 0) {
-            break;
-        }
-        if (!send_bytes(connection, (struct base_bytes){buffer, length})) {
-            net_connection_close(connection);
-            return;
-        }
+        return 0;
     }
     charge_connection(connection);
     if (connection->paused && connection->charged <= BASE_SMALL_HELD_BYTES) {
         resume_reading(connection);
     }
-    if (connection->unsent_memory == NULL &&
-        (connection->closing || handler->finished(connection->session))) {
+    if (connection->unsent_memory == NULL && length >= BASE_WRITE_TURN_BYTES) {
+        /* There may be more to say. */
+        net_line_put(connection, NET_LINE_LATE);
+    } else if (connection->unsent_memory == NULL &&
+               (connection->closing ||
+                connection->loop->server->options.handler->finished(connection->session))) {
         end_connection(connection);
-        return;
+        return length;
     }
     watch(connection);
+    return length;
 }

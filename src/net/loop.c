@@ -1,13 +1,14 @@
 /*
- * An event loop: whom it hears of, and what it has its connections do (connection.c). A round:
+ * An event loop: whom it hears of, and what it has its connections do (connection.c), in
+ * turns (turns.c). A round:
  *
- *   epoll_wait   what is readable is read once and given to the handler; what became writable goes
- *                on the list to flush
- *   ready        what TLS had more of than one read takes is read
+ *   epoll_wait   what is readable is read once and given to the handler, unless it is busy; what
+ *                became writable stands in line to be flushed
+ *   read         some of those that are busy, each once
  *   tick         once a second, connections that make no progress are closed
- *   mailbox      what other threads posted; it wakes connections
- *   flush        each connection on the list once, all that its session has to say in as few writes
- *                as there are full buffers
+ *   mailbox      some of what other threads posted; it wakes connections
+ *   flush        each connection in line once, what its session has to say in as few writes as
+ *                there are full buffers; of those that are busy some
  *   bury         what was closed in this round is freed: until here an event may still name it
  */
 #include "net/loop.h"
@@ -22,27 +23,10 @@
 
 #define EVENTS_MAX 256
 
-static void flush_woken(struct net_loop *loop)
-{
-    while (loop->woken != NULL) {
-        struct net_connection *connection = loop->woken;
-        loop->woken = connection->next_woken;
-        connection->woken = false;
-        if (!connection->dead) {
-            net_connection_flush(connection);
-        }
-    }
-}
-
 static void bury(struct net_loop *loop)
 {
-    struct net_connection **link = loop->dead == NULL ? NULL : &loop->ready;
-    while (link != NULL && *link != NULL) {
-        if ((*link)->dead) {
-            *link = (*link)->next_ready;
-        } else {
-            link = &(*link)->next_ready;
-        }
+    if (loop->dead != NULL) {
+        net_loop_drop_dead(loop);
     }
     while (loop->dead != NULL) {
         struct net_connection *connection = loop->dead;
@@ -130,49 +114,10 @@ static void accept_one(struct net_loop *loop)
     net_post(target, &arrival->message);
 }
 
-void net_post(struct net_loop *loop, struct net_message *message)
-{
-    struct net_message *head = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
-    do {
-        message->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &head, message,
-                                                    memory_order_release, memory_order_relaxed));
-    if (head == NULL) {
-        uint64_t one = 1;
-        ssize_t written = write(loop->mailbox_fd, &one, sizeof one);
-        base_assert(written == sizeof one);
-    }
-}
-
-void net_loop_read_mailbox(struct net_loop *loop)
-{
-    struct net_message *newest =
-        atomic_exchange_explicit(&loop->mailbox, NULL, memory_order_acquire);
-    struct net_message *oldest = NULL;
-    while (newest != NULL) {
-        struct net_message *next = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    while (oldest != NULL) {
-        struct net_message *next = oldest->next;
-        oldest->run(oldest);
-        oldest = next;
-    }
-}
-
-static void clear_mailbox_event(struct net_loop *loop)
-{
-    uint64_t count;
-    ssize_t n = read(loop->mailbox_fd, &count, sizeof count);
-    base_assert(n == sizeof count || errno == EAGAIN);
-}
-
 static void handle_event(struct net_loop *loop, const struct epoll_event *event)
 {
     if (event->data.ptr == loop) {
-        clear_mailbox_event(loop);
+        net_loop_clear_mailbox_event(loop);
         return;
     }
     if (event->data.ptr == loop->server) {
@@ -191,17 +136,22 @@ static void handle_event(struct net_loop *loop, const struct epoll_event *event)
     if ((event->events & EPOLLOUT) != 0) {
         net_connection_wake(connection);
     }
-    if ((event->events & EPOLLIN) != 0 || connection->socket.wants_write) {
+    if ((event->events & EPOLLIN) == 0 && !connection->socket.wants_write) {
+        return;
+    }
+    if (net_connection_is_busy(connection)) {
+        net_line_put(connection, NET_LINE_READ);
+    } else {
         net_connection_read(connection);
     }
 }
 
-static void begin_loop(struct net_loop *loop)
+void net_loop_begin(struct net_loop *loop)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = loop};
     int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->mailbox_fd, &event);
     base_assert(failed == 0);
-    loop->read_buffer = base_allocate(BASE_READ_BUFFER_BYTES);
+    loop->read_buffer = base_allocate(BASE_READ_TURN_BYTES);
     loop->write_buffer = base_allocate(BASE_WRITE_BUFFER_BYTES);
     if (loop == &loop->server->loops[0]) {
         watch_listener(loop, true);
@@ -240,28 +190,33 @@ void net_loop_drain(struct net_loop *loop, bool last)
     }
 }
 
+void net_loop_round(struct net_loop *loop)
+{
+    struct epoll_event events[EVENTS_MAX];
+    bool waiting = loop->n_paused > 0 || loop->overdrawn_since_ns != 0;
+    int wait_ms = net_loop_has_turns(loop) ? 0 : waiting ? BASE_PAUSED_WAIT_MS : BASE_TICK_MS;
+    int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms);
+    base_assert(n >= 0 || errno == EINTR);
+    loop->now_ns = base_now_mono_ns(&base_clock_system);
+    atomic_store_explicit(&loop->round_began_ns, loop->now_ns, memory_order_relaxed);
+    for (int i = 0; i < n; i++) {
+        handle_event(loop, &events[i]);
+    }
+    net_loop_read_turns(loop);
+    once_a_second(loop);
+    net_loop_read_some_mail(loop);
+    net_loop_flush_turns(loop);
+    net_loop_relieve(loop);
+    net_loop_resume_reading(loop);
+    bury(loop);
+}
+
 void *net_loop_run(void *argument)
 {
     struct net_loop *loop = argument;
-    begin_loop(loop);
+    net_loop_begin(loop);
     while (!atomic_load(&loop->stopping)) {
-        struct epoll_event events[EVENTS_MAX];
-        bool waiting = loop->n_paused > 0 || loop->overdrawn_since_ns != 0;
-        int wait_ms = loop->ready != NULL ? 0 : waiting ? BASE_PAUSED_WAIT_MS : BASE_TICK_MS;
-        int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms);
-        base_assert(n >= 0 || errno == EINTR);
-        loop->now_ns = base_now_mono_ns(&base_clock_system);
-        atomic_store_explicit(&loop->round_began_ns, loop->now_ns, memory_order_relaxed);
-        for (int i = 0; i < n; i++) {
-            handle_event(loop, &events[i]);
-        }
-        net_loop_read_ready(loop);
-        once_a_second(loop);
-        net_loop_read_mailbox(loop);
-        flush_woken(loop);
-        net_loop_relieve(loop);
-        net_loop_resume_reading(loop);
-        bury(loop);
+        net_loop_round(loop);
     }
     return NULL;
 }

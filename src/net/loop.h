@@ -11,6 +11,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* What a loop has still to do for its connections, each in its turn: first come, first served. */
+enum net_line {
+    NET_LINE_READ,  /* there may be more to read, whether or not epoll says so */
+    NET_LINE_FLUSH, /* the session has something to send */
+    NET_LINE_LATE,  /* the same, of connections that are busy: after the others */
+    NET_LINE_COUNT
+};
+
+struct net_line_ends {
+    struct net_connection *first;
+    struct net_connection *last;
+};
+
 struct net_connection {
     struct net_loop *loop;
     void *session;
@@ -28,11 +41,10 @@ struct net_connection {
     bool lingering;           /* all is sent; what still comes is read and dropped */
     bool dead;                /* closed; freed at the end of the round */
     bool paused;              /* not read from, since the budget is spent */
-    bool woken;               /* on the loop's list of connections to flush */
-    struct net_connection *next_woken;
-    bool unread; /* TLS holds more for us, of which epoll knows nothing */
-    bool ready;  /* on the loop's list of connections to read from all the same */
-    struct net_connection *next_ready;
+    bool unread;              /* TLS holds more for us, of which epoll knows nothing */
+    bool read_whole_turn;     /* the last read gave as much as a turn may: there may be more */
+    bool in_line[NET_LINE_COUNT];
+    struct net_connection *next_in_line[NET_LINE_COUNT];
     struct net_connection *next; /* all connections of the loop */
     struct net_connection *previous;
     struct net_connection *next_dead;
@@ -46,9 +58,11 @@ struct net_loop {
     _Atomic(struct net_message *) mailbox;
     atomic_bool stopping;
     _Atomic int64_t round_began_ns; /* for whoever watches whether the loop moves */
+    struct net_message *letters;    /* taken from the mailbox and not yet run, oldest first */
+    struct net_message *last_letter;
+    unsigned n_letters_run; /* since the last of NET_LINE_LATE had its turn */
     struct net_connection *connections;
-    struct net_connection *woken;
-    struct net_connection *ready;
+    struct net_line_ends lines[NET_LINE_COUNT];
     struct net_connection *dead;
     unsigned n_paused;
     struct net_connection *favoured; /* may read on although it holds much; NULL: nobody */
@@ -63,7 +77,7 @@ struct net_loop {
      * gone. */
     atomic_size_t most_held_bytes;
     unsigned n_cut;        /* the same, of connections cut off for what they held */
-    uint8_t *read_buffer;  /* BASE_READ_BUFFER_BYTES */
+    uint8_t *read_buffer;  /* BASE_READ_TURN_BYTES */
     uint8_t *write_buffer; /* BASE_WRITE_BUFFER_BYTES */
 };
 
@@ -96,11 +110,11 @@ struct addrinfo *net_resolve(struct base_text address, int flags, struct base_ar
 
 /* A connection, given to the loop by its own thread. Takes the descriptor. */
 void net_loop_adopt(struct net_loop *loop, int fd);
-/* The socket can be read: reads once, unless the budget says to wait. */
+/* The socket can be read: reads a turn, unless the budget says to wait. */
 void net_connection_read(struct net_connection *connection);
-/* Sends all that the session has to say and the socket takes; ends the connection when that was the
- * last. */
-void net_connection_flush(struct net_connection *connection);
+/* Sends a turn of what the session has to say, or what the socket takes; ends the connection when
+ * that was the last. Gives the bytes that the session said. */
+size_t net_connection_flush(struct net_connection *connection);
 /* Once twice the budget is spent nobody is read from, so that what is half received stays so: cuts
  * off the loop's connection that holds most, if no other loop has one that holds more, so that the
  * others go on. */
@@ -118,13 +132,36 @@ void net_server_count_connection(struct net_server *server, int change);
 
 /* --- loop.c --- */
 
-/* The thread of a loop. */
+/* The thread of a loop: begins, and goes round until it is to stop. */
 void *net_loop_run(void *loop);
+void net_loop_begin(struct net_loop *loop);
+void net_loop_round(struct net_loop *loop);
 /* Stops accepting and tells every connection's session. On the loop's thread. */
 void net_loop_drain(struct net_loop *loop, bool last);
 /* Closes every connection of a loop whose thread has ended, and frees its memory. */
 void net_loop_release(struct net_loop *loop);
-/* Runs what is in the mailbox, oldest first. */
+
+/* --- turns.c --- */
+
+/* Whether it stands behind those that are not. */
+bool net_connection_is_busy(const struct net_connection *connection);
+/* Puts it last, unless it stands there already. */
+void net_line_put(struct net_connection *connection, enum net_line line);
+/* Whether the loop has something to do without hearing of anything. */
+bool net_loop_has_turns(const struct net_loop *loop);
+/* Lets the first that stand in line read, BASE_READ_TURNS_MAX at the most. */
+void net_loop_read_turns(struct net_loop *loop);
+/* Lets those that stand in line write. */
+void net_loop_flush_turns(struct net_loop *loop);
+/* Takes those that are closed out of all lines. */
+void net_loop_drop_dead(struct net_loop *loop);
+
+/* --- mailbox.c --- */
+
+/* The mailbox's event has been heard of. */
+void net_loop_clear_mailbox_event(struct net_loop *loop);
+/* Runs what is in the mailbox, oldest first: all of it, or BASE_LETTERS_ROUND_MAX at the most. */
 void net_loop_read_mailbox(struct net_loop *loop);
+void net_loop_read_some_mail(struct net_loop *loop);
 
 #endif

@@ -4,6 +4,9 @@
  * connection and its session are touched by its loop's thread only. Other threads reach a loop by
  * net_post.
  *
+ * A loop gives its connections short turns, and those that have little under way theirs first
+ * (turns.c).
+ *
  * One budget counts the bytes in flight over all connections. While it is spent, only connections
  * that hold little are read from, and in each loop one that holds more, so that what was begun
  * comes to its end one after another. What makes no progress ends by time: tick closes it. Once
@@ -60,11 +63,13 @@ struct net_handler {
     /* Bytes have come; length 0: the peer closed its side. False: send what there is, then close.
      */
     bool (*received)(void *session, struct base_bytes bytes);
-    /* Bytes to send, up to `capacity`; 0: none now. Asked until it gives 0 or the socket is full.
-     */
+    /* Bytes to send, up to `capacity`; 0: none now. Asked until it gives 0, the socket is full, or
+     * it is another connection's turn. */
     size_t (*produce)(void *session, uint8_t *buffer, size_t capacity);
     /* Asked when all is sent. True: close. */
     bool (*finished)(void *session);
+    /* Whether the session has much under way: then others have their turn first. */
+    bool (*busy)(void *session);
     /* Bytes that the session holds, for the budget. Asked after received and produce. */
     size_t (*held_bytes)(void *session);
     /* Once a second. False: close now (idle, half-sent, not reading its answers).

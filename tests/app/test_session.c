@@ -34,9 +34,11 @@ static int scene_open(void **state)
     struct api_options options = {.kinds = &scene->kinds, .clock = &base_clock_system};
     scene->sessions.api = api_open(&options);
     scene->loop.server = &scene->server;
+    scene->server.options.handler = &app_session_handler;
     scene->loop.mailbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     scene->connection.loop = &scene->loop;
     scene->session = app_session_handler.opened(&scene->sessions, &scene->connection);
+    scene->connection.session = scene->session;
     scene->now_ns = SECOND_NS;
     *state = scene;
     return 0;
@@ -140,11 +142,36 @@ static void a_silent_http1_client_is_given_up(void **state)
     assert_false(scene_tick_in_silence(scene, BASE_IDLE_TIMEOUT_MS + 1));
 }
 
+/* A call that is not answered as long as nobody reads the mailbox. */
+static void scene_begin_call(struct scene *scene, uint8_t stream)
+{
+    const uint8_t frame[] = {0,   0,   16,  1,   5,   0,   0, 0, stream, 0x82, 0x86, 4,  6,
+                             '/', 'l', 'i', 'v', 'e', 'z', 1, 4, 'h',    'o',  's',  't'};
+    assert_true(
+        app_session_handler.received(scene->session, (struct base_bytes){frame, sizeof frame}));
+}
+
+static void who_has_many_calls_under_way_is_busy(void **state)
+{
+    struct scene *scene = *state;
+    assert_true(scene_receive(scene, BASE_TEXT(HTTP2_GREETING)) > 0);
+    for (uint8_t i = 0; i < BASE_QUIET_REQUESTS_MAX; i++) {
+        scene_begin_call(scene, (uint8_t)(2 * i + 1));
+    }
+    assert_false(app_session_handler.busy(scene->session));
+    scene_begin_call(scene, 2 * BASE_QUIET_REQUESTS_MAX + 1);
+    assert_true(app_session_handler.busy(scene->session));
+    net_loop_read_mailbox(&scene->loop);
+    assert_false(app_session_handler.busy(scene->session));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             a_request_that_does_not_come_to_its_end_closes_its_connection, scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(who_has_many_calls_under_way_is_busy, scene_open,
+                                        scene_close),
         cmocka_unit_test_setup_teardown(a_silent_http2_client_is_asked_and_then_given_up,
                                         scene_open, scene_close),
         cmocka_unit_test_setup_teardown(a_silent_http1_client_is_given_up, scene_open, scene_close),

@@ -44,9 +44,11 @@ static int scene_open(void **state)
         .store = scene->store, .kinds = &scene->kinds, .clock = &base_clock_system};
     scene->sessions.api = api_open(&options);
     scene->loop.server = &scene->server;
+    scene->server.options.handler = &app_session_handler;
     scene->loop.mailbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     scene->connection.loop = &scene->loop;
     scene->session = app_session_handler.opened(&scene->sessions, &scene->connection);
+    scene->connection.session = scene->session;
     scene->now_ns = SECOND_NS;
     *state = scene;
     return 0;

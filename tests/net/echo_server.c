@@ -64,6 +64,12 @@ static bool echo_finished(void *session)
     return ((struct echo *)session)->draining;
 }
 
+static bool echo_busy(void *session)
+{
+    (void)session;
+    return false;
+}
+
 static size_t echo_held_bytes(void *session)
 {
     struct echo *echo = session;
@@ -92,9 +98,9 @@ static void echo_closed(void *session)
     atomic_fetch_sub(&fixture_of->n_open, 1);
 }
 
-const struct net_handler echo_handler = {echo_opened,   echo_received,   echo_produce,
-                                         echo_finished, echo_held_bytes, echo_tick,
-                                         echo_drain,    echo_closed};
+const struct net_handler echo_handler = {echo_opened,   echo_received, echo_produce,
+                                         echo_finished, echo_busy,     echo_held_bytes,
+                                         echo_tick,     echo_drain,    echo_closed};
 
 static int open_with(void **state, size_t inflight_max_bytes)
 {

@@ -73,6 +73,12 @@ static bool echo_finished(void *session)
     return false;
 }
 
+static bool echo_busy(void *session)
+{
+    (void)session;
+    return false;
+}
+
 static size_t echo_held_bytes(void *session)
 {
     struct echo *echo = session;
@@ -102,9 +108,9 @@ static void echo_closed(void *session)
     free(echo);
 }
 
-static const struct net_handler echo_handler = {echo_opened,   echo_received,   echo_produce,
-                                                echo_finished, echo_held_bytes, echo_tick,
-                                                echo_drain,    echo_closed};
+static const struct net_handler echo_handler = {echo_opened,   echo_received, echo_produce,
+                                                echo_finished, echo_busy,     echo_held_bytes,
+                                                echo_tick,     echo_drain,    echo_closed};
 
 struct fixture {
     char directory[64];
