@@ -78,21 +78,6 @@ static void part_drop_late(struct service_batch *batch, struct batch_part *part)
     part->n_calls = n_kept;
 }
 
-/* Calls whose unknown commit is found to have happened are answered and leave the batch. */
-static void part_settle(struct service_batch *batch, struct batch_part *part)
-{
-    size_t n_kept = 0;
-    for (size_t i = 0; i < part->n_calls; i++) {
-        struct service_batch_call *entry = &part->calls[i];
-        if (service_doubt_settle(batch, entry)) {
-            call_answer(batch, entry->call);
-        } else {
-            part->calls[n_kept++] = *entry;
-        }
-    }
-    part->n_calls = n_kept;
-}
-
 bool service_command_decide(struct service_batch *batch, const struct service_batch_call *entry,
                             size_t index, int64_t now_us)
 {
@@ -113,9 +98,15 @@ bool service_command_decide(struct service_batch *batch, const struct service_ba
     return true;
 }
 
+/* A call whose unknown commit is found to have happened keeps the results of that commit. */
 static bool call_decide(struct service_batch *batch, struct service_batch_call *entry,
                         int64_t now_us)
 {
+    entry->settled = service_doubt_settle(batch, entry);
+    if (entry->settled) {
+        return true;
+    }
+    entry->results_in_doubt = false;
     if (entry->doubt_end > 0) {
         return service_doubt_decide(batch, entry, now_us);
     }
@@ -151,21 +142,17 @@ static uint64_t next_commit_mark(struct service_batch *batch)
 
 /* Loads, decides and commits the part once; with STORE_OK every call of it is answered. Nothing is
  * answered before the commit: neither a success nor a replay or refusal that may rest on what the
- * same batch does (contract 3.8, 3.12). */
+ * same batch does (contract 3.8, 3.12). Nor what is found of an earlier commit: a database shows
+ * what a standby does not have yet when somebody ended that commit's wait for it, and this commit
+ * waits for both. */
 static enum store_fault part_attempt(struct service_batch *batch, struct batch_part *part)
 {
     enum store_fault fault = part_load(batch, part);
     if (fault != STORE_OK) {
         return fault;
     }
-    part_settle(batch, part);
-    if (part->n_calls == 0) {
-        store_abandon(batch->store, batch->session, &batch->facts);
-        return STORE_OK;
-    }
     batch->now_us = base_now_real_us(batch->clock);
     for (size_t i = 0; i < part->n_calls; i++) {
-        part->calls[i].results_in_doubt = false;
         if (!call_decide(batch, &part->calls[i], batch->now_us)) {
             store_abandon(batch->store, batch->session, &batch->facts);
             return STORE_CORRUPT;
@@ -176,7 +163,7 @@ static enum store_fault part_attempt(struct service_batch *batch, struct batch_p
     for (size_t i = 0; i < part->n_calls; i++) {
         if (fault == STORE_OK) {
             call_answer(batch, part->calls[i].call);
-        } else if (fault == STORE_UNKNOWN) {
+        } else if (fault == STORE_UNKNOWN && !part->calls[i].settled) {
             service_doubt_note(batch, &part->calls[i]);
         }
     }

@@ -33,6 +33,7 @@ struct service_batch_call {
     struct service_doubt *doubts; /* one a command; meaningful once doubt_end is above 0 */
     size_t doubt_end;             /* 1 and the index of the last command in doubt; 0: none is */
     bool results_in_doubt;        /* the results are those of a commit of unknown outcome */
+    bool settled;                 /* which this attempt has found: they wait for its own commit */
 };
 
 struct service_batch {
@@ -82,7 +83,8 @@ bool service_command_decide(struct service_batch *batch, const struct service_ba
 /* Notes which commands a commit of unknown outcome may have written. */
 void service_doubt_note(struct service_batch *batch, struct service_batch_call *entry);
 /* After a load: whether the commit of unknown outcome is found to have happened. If so the call's
- * results stand, and their records are those that were loaded. */
+ * results stand, and their records are those that were loaded. Nothing of it is decided again, and
+ * it is answered once the commit of what was loaded confirms that. */
 bool service_doubt_settle(struct service_batch *batch,
                           struct service_batch_call *entry) BASE_MUST_USE;
 /* Decides the commands of a call of which some are in doubt. False: a record is corrupt. */

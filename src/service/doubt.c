@@ -13,7 +13,8 @@
  *      has happened: it is atomic. Then the results that were decided with it are the call's
  *      answers: also its refusals, which were decided on the facts that the commit confirmed, and
  *      also what was told of replays. To decide again would let a command that was refused take
- *      effect behind one that came after it (contract 3.14).
+ *      effect behind one that came after it (contract 3.14). They are given once the commit of the
+ *      load that found them has confirmed it (contract 3.12).
  *   3. When that cannot be shown, the call is decided again, and no command takes effect behind a
  *      later one of its call that is found, nor behind an earlier one that stays unknown.
  *   4. A command that is not in doubt was not written: refusals write nothing. If its call is given

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """The contract and the crash test on PostgreSQL, and what only a shared database has: two servers
-under one storm, while servers are killed, the database is killed, and connections are ended.
+under one storm, while servers are killed or paused, the database is killed, and connections are ended.
 
 ZANDAKA_STORMS (1) says how many storms; ZANDAKA_SEED repeats a run's choices (not its timing).
 """
 import os
 import random
+import signal
 import threading
 import time
 import unittest
@@ -84,7 +85,7 @@ class TwoServers(unittest.TestCase):
     def storm(self, seed):
         chooser = random.Random(seed)
         store = cluster.new_store()
-        database = store.split("/")[-1].split("?")[0]
+        database = store.split("?")[0].split("/")[-1]
         with Server("[kind.points]\n", store=store) as one, \
                 Server("[kind.points]\n", store=store) as two:
             servers = [one, two]
@@ -109,11 +110,18 @@ class TwoServers(unittest.TestCase):
             self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
 
     def harm(self, chooser, servers, database):
-        what = chooser.choice(["server", "stop immediate", "kill", "connections", "stop fast"])
+        what = chooser.choice(["server", "stop immediate", "kill", "connections", "stop fast",
+                               "pause"])
         if what == "server":
             server = chooser.choice(servers)
             server.kill()
             server.start(server.address)
+        elif what == "pause":
+            # Longer than the database keeps the locks of who says nothing, or not.
+            process = chooser.choice(servers).process
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(chooser.choice([0.1, 4]))
+            process.send_signal(signal.SIGCONT)
         elif what == "connections":
             cluster.run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                         f"WHERE datname = '{database}' AND usename = 'server'")
@@ -144,6 +152,51 @@ class WhileServing(unittest.TestCase):
                 for caller in callers:
                     caller.join()
             self.assertEqual([each for caller in callers for each in caller.complaints], [])
+
+
+class Standby(unittest.TestCase):
+    """Commits wait for a standby that is not there; who is ended in the wait has committed all the
+    same. Nothing of that is told before a standby has it, since a failover would lose it."""
+
+    def setUp(self):
+        self.demand("")
+
+    tearDown = setUp
+
+    def demand(self, name):
+        cluster.run(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        cluster.run("SELECT pg_reload_conf()")
+        while cluster.run("SHOW synchronous_standby_names") != name:
+            time.sleep(0.01)
+
+    def end_a_wait(self, ends, answers):
+        """Waits until a commit waits, or all is answered, and ends the wait."""
+        while int(cluster.run(f"SELECT count({ends}(pid)) FROM pg_stat_activity "
+                              "WHERE wait_event = 'SyncRep'")) == 0 and not answers:
+            time.sleep(0.01)
+
+    def told(self, server, method, message, ends):
+        """What is told once there are no standbys to wait for, and what was told before."""
+        self.demand("nobody")
+        answers = []
+        call = threading.Thread(target=lambda: answers.append(server.call(method, message)))
+        call.start()
+        for _ in range(3):
+            self.end_a_wait(ends, answers)
+        before = list(answers)
+        self.demand("")
+        call.join()
+        status, headers, _ = answers[0]
+        return before, status, "zandaka-replayed" in headers
+
+    def test_nothing_is_told_that_no_standby_has(self):
+        for ends in "pg_cancel_backend", "pg_terminate_backend":
+            with self.subTest(ends), Server("[kind.points]\n", store=cluster.new_store()) as server:
+                grant = test_contract.add("t1", points=5)
+                for method, message in ("Add", grant), ("Cancel", {"transactionId": "t2"}):
+                    self.assertEqual(self.told(server, method, message, ends), ([], 200, False))
+                    self.assertEqual(self.told(server, method, message, ends), ([], 200, True))
+                self.assertEqual(server.balance("alice"), 5)
 
 
 class Readiness(unittest.TestCase):

@@ -13,6 +13,12 @@
  *      over (ON CONFLICT DO NOTHING), its entries and balances would be written a second time
  *      (contract 3.2).
  *
+ *   3. A commit that has written something is answered once a synchronous standby has it, and all
+ *      that was committed before it. So is that of a batch which only repeats or refuses, since
+ *      locks are written, too; where it has not even an account, something is written for it. Else
+ *      it could tell of what no standby has, and a failover lose it (contract 3.12): a backend that
+ *      is ended in its wait shows its commit at once.
+ *
  * An account that does not exist yet cannot be locked, so it is inserted, with version 0 and in the
  * same order, before the lock. Such a row is no account: the reads pass over it.
  */
@@ -84,6 +90,11 @@ const struct postgres_statement postgres_statements[POSTGRES_STATEMENT_COUNT] = 
          "WHERE accounts.account_id = changed.account_id",
          3,
          {POSTGRES_TEXT_ARRAY, POSTGRES_INT8_ARRAY, POSTGRES_TIMESTAMPTZ_ARRAY}},
+    [POSTGRES_CONFIRM] = {"confirm",
+                          "SELECT CASE WHEN current_setting('synchronous_standby_names') <> '' "
+                          "THEN pg_logical_emit_message(true, 'zandaka', '') END",
+                          0,
+                          {0}},
     [POSTGRES_READ_STORE] = {"read_store",
                              "SELECT schema_version::bigint, position_base, "
                              "pg_is_in_recovery() OR "

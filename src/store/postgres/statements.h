@@ -31,6 +31,8 @@ enum postgres_statement_number {
     POSTGRES_INSERT_ENTRIES,      /* the columns */
     POSTGRES_WRITE_BALANCES,      /* account ids, kinds, available, held */
     POSTGRES_UPDATE_ACCOUNTS,     /* account ids, versions, last times */
+    /* Of a batch that has neither accounts nor anything new. */
+    POSTGRES_CONFIRM,
     POSTGRES_WRITING_END,
     /* Reads. */
     POSTGRES_READ_STORE = POSTGRES_WRITING_END, /* -> version, base, read-only, kinds */

@@ -373,6 +373,9 @@ enum store_fault postgres_commit(struct store *base, unsigned number,
         add_balances(store, session, facts, sorted, &exchange);
         add_accounts(session, facts, sorted, &exchange);
     }
+    if (facts->n_new == 0 && facts->n_accounts == 0) {
+        postgres_exchange_add(&exchange, POSTGRES_CONFIRM, NULL);
+    }
     postgres_exchange_add(&exchange, POSTGRES_COMMIT, NULL);
     enum postgres_end end = postgres_exchange_end(&exchange);
     enum store_fault fault = STORE_OK;
