@@ -57,17 +57,6 @@ static bool read_post(const struct wire_request *request, enum api_form *ret_for
 
 /* --- GET --- */
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    if (digit >= 'a' && digit <= 'f') {
-        return digit - 'a' + 10;
-    }
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
 /* A value of a query, decoded: %XX, and + for a space as forms write it. False: malformed. */
 static bool decode_value(struct base_arena *arena, struct base_text value,
                          struct base_text *ret_decoded)
@@ -79,12 +68,12 @@ static bool decode_value(struct base_arena *arena, struct base_text value,
         if (byte == '+') {
             byte = ' ';
         } else if (byte == '%') {
-            int high = value.length - i > 2 ? hex_value(value.bytes[i + 1]) : -1;
-            int low = value.length - i > 2 ? hex_value(value.bytes[i + 2]) : -1;
-            if (high < 0 || low < 0) {
+            uint8_t escaped;
+            if (value.length - i <= 2 ||
+                !base_hex_decode((struct base_text){value.bytes + i + 1, 2}, 1, &escaped)) {
                 return false;
             }
-            byte = (char)(high << 4 | low);
+            byte = (char)escaped;
             i += 2;
         }
         decoded[length++] = byte;

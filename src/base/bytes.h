@@ -67,6 +67,8 @@ bool base_equal_secret(const void *a, const void *b, size_t length);
 
 /* Two lower-case digits for each byte, in the arena. */
 struct base_text base_hex_encode(struct base_arena *arena, struct base_bytes bytes);
+/* The value of a hexadecimal digit of either case; below 0: it is none. */
+int base_hex_digit(char byte);
 /* `length` bytes from twice as many digits, of either case. False: it is not that, and some of
  * ret_bytes may have been written. */
 bool base_hex_decode(struct base_text text, size_t length, uint8_t *ret_bytes);

@@ -34,7 +34,7 @@ struct base_text base_hex_encode(struct base_arena *arena, struct base_bytes byt
     return (struct base_text){text, BASE16_ENCODE_LENGTH(bytes.length)};
 }
 
-static int digit_of(char byte)
+int base_hex_digit(char byte)
 {
     return byte >= '0' && byte <= '9'   ? byte - '0'
            : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
@@ -48,8 +48,8 @@ bool base_hex_decode(struct base_text text, size_t length, uint8_t *ret_bytes)
         return false;
     }
     for (size_t i = 0; i < length; i++) {
-        int high = digit_of(text.bytes[2 * i]);
-        int low = digit_of(text.bytes[2 * i + 1]);
+        int high = base_hex_digit(text.bytes[2 * i]);
+        int low = base_hex_digit(text.bytes[2 * i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

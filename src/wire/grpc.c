@@ -117,31 +117,17 @@ void wire_percent_encode(struct base_text text, char *encoded)
     }
 }
 
-/* The value of a hexadecimal digit; below 0: it is none. */
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    if (digit >= 'a' && digit <= 'f') {
-        return digit - 'a' + 10;
-    }
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
 struct base_text wire_percent_decode(struct base_arena *arena, struct base_text encoded)
 {
     char *text = base_arena_take(arena, encoded.length + 1);
     size_t length = 0;
     for (size_t i = 0; i < encoded.length; i++) {
         char byte = encoded.bytes[i];
-        if (byte == '%' && encoded.length - i > 2) {
-            int high = hex_value(encoded.bytes[i + 1]);
-            int low = hex_value(encoded.bytes[i + 2]);
-            if (high >= 0 && low >= 0) {
-                byte = (char)(high << 4 | low);
-                i += 2;
-            }
+        uint8_t escaped;
+        if (byte == '%' && encoded.length - i > 2 &&
+            base_hex_decode((struct base_text){encoded.bytes + i + 1, 2}, 1, &escaped)) {
+            byte = (char)escaped;
+            i += 2;
         }
         text[length++] = byte;
     }

@@ -52,22 +52,13 @@ static enum wire_http1_progress take_line(struct wire_http1_chunks *chunks,
     return WIRE_HTTP1_MORE;
 }
 
-static int hexadecimal_digit(uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* `1a` or `1a;extension`. */
 static bool read_size(struct base_bytes line, uint64_t *ret_size)
 {
     uint64_t size = 0;
     size_t n_digits = 0;
-    while (n_digits < line.length && hexadecimal_digit(line.bytes[n_digits]) >= 0) {
-        size = size << 4 | (uint64_t)hexadecimal_digit(line.bytes[n_digits]);
+    while (n_digits < line.length && base_hex_digit((char)line.bytes[n_digits]) >= 0) {
+        size = size << 4 | (uint64_t)base_hex_digit((char)line.bytes[n_digits]);
         n_digits++;
         if (n_digits > SIZE_MAX_DIGITS) {
             return false;
