@@ -2,6 +2,7 @@
  * at random are refused or read, never worse. A failure prints the seed that repeats it. */
 #include "api/codec.h"
 #include "api/codec_field.h"
+#include "every_message.h"
 
 #include <google/protobuf/any.pb-c.h>
 #include <google/protobuf/timestamp.pb-c.h>
@@ -11,28 +12,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zandaka/v1/balance_service.pb-c.h>
-#include <zandaka/v1/stored_answers.pb-c.h>
 
 #include <cmocka.h>
-
-static const ProtobufCMessageDescriptor *const messages[] = {
-    &zandaka__v1__add_request__descriptor,
-    &zandaka__v1__consume_request__descriptor,
-    &zandaka__v1__cancel_request__descriptor,
-    &zandaka__v1__submit_request__descriptor,
-    &zandaka__v1__submit_response__descriptor,
-    &zandaka__v1__get_balance_request__descriptor,
-    &zandaka__v1__account_balance__descriptor,
-    &zandaka__v1__batch_get_balances_request__descriptor,
-    &zandaka__v1__batch_get_balances_response__descriptor,
-    &zandaka__v1__get_transaction_request__descriptor,
-    &zandaka__v1__list_entries_request__descriptor,
-    &zandaka__v1__list_entries_response__descriptor,
-    &zandaka__v1__transaction__descriptor,
-    &zandaka__v1__stored__submit_response__descriptor,
-};
-#define N_MESSAGES (sizeof messages / sizeof messages[0])
 
 /* A generator of its own, so that a seed means the same on every machine (splitmix64). */
 static uint64_t next_random(uint64_t *seed)

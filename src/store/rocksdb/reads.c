@@ -182,20 +182,26 @@ static enum store_fault read_id(struct store_rocksdb *store, struct base_text tr
     return fault;
 }
 
+static enum store_fault give_record(enum store_fault fault, const struct recorded *recorded,
+                                    bool *ret_found, struct base_bytes *ret_record)
+{
+    if (fault != STORE_OK) {
+        return fault;
+    }
+    *ret_found = recorded->found;
+    if (recorded->found) {
+        *ret_record = recorded->record;
+    }
+    return STORE_OK;
+}
+
 enum store_fault store_rocksdb_read_journal(struct store *base, uint64_t position,
                                             struct base_arena *arena, bool *ret_found,
                                             struct base_bytes *ret_record)
 {
     struct recorded recorded;
     enum store_fault fault = read_position(store_rocksdb_of(base), position, arena, &recorded);
-    if (fault != STORE_OK) {
-        return fault;
-    }
-    *ret_found = recorded.found;
-    if (recorded.found) {
-        *ret_record = recorded.record;
-    }
-    return STORE_OK;
+    return give_record(fault, &recorded, ret_found, ret_record);
 }
 
 enum store_fault store_rocksdb_read_transaction(struct store *base, struct base_text transaction_id,
@@ -204,14 +210,7 @@ enum store_fault store_rocksdb_read_transaction(struct store *base, struct base_
 {
     struct recorded recorded;
     enum store_fault fault = read_id(store_rocksdb_of(base), transaction_id, arena, &recorded);
-    if (fault != STORE_OK) {
-        return fault;
-    }
-    *ret_found = recorded.found;
-    if (recorded.found) {
-        *ret_record = recorded.record;
-    }
-    return STORE_OK;
+    return give_record(fault, &recorded, ret_found, ret_record);
 }
 
 enum store_fault store_rocksdb_read_caller(struct store *base, struct base_text transaction_id,
