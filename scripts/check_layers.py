@@ -24,12 +24,13 @@ MAY_KNOW = {
 # A database that is reached by gRPC needs what speaks it.
 MAY_KNOW_BESIDES = {"store/spanner": {"wire", "net"}}
 # The backends' headers are public to app, which alone names a backend.
-BACKENDS = {"store/memory/memory.h", "store/rocksdb/rocksdb.h", "store/postgres/postgres.h"}
+BACKENDS = {"store/memory/memory.h", "store/rocksdb/rocksdb.h", "store/postgres/postgres.h",
+            "store/spanner/spanner.h"}
 THIRD_PARTY = {
     r"nghttp2/": {"wire"},
     r"rocksdb/": {"store/rocksdb"},
     r"libpq": {"store/postgres"},
-    r"protobuf-c/|.*\.pb-c\.h": {"record", "api"},
+    r"protobuf-c/|.*\.pb-c\.h": {"record", "api", "store/spanner"},
     r"jansson\.h": {"api", "store/spanner"},
     r"nettle/|xxhash\.h": {"base"},
     r"ini\.h|csv\.h": {"app"},

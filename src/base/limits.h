@@ -331,6 +331,41 @@
 #define BASE_KEY_MIN_BITS 2048
 #define BASE_KEY_MAX_BITS 4096
 
+/* --- Cloud Spanner --- */
+
+/* Batches of one server at once: a commit takes some milliseconds, most of them waited for. */
+#define BASE_SPANNER_SESSIONS 8
+/* Commands of a batch: each may be in a part of the database of its own, and the more of these a
+ * commit touches, the longer it takes and the more it may meet others. */
+#define BASE_SPANNER_BATCH_MAX 100
+/* What Spanner takes as one commit: mutations (one for each column of each row, those of indexes
+ * included), and bytes. */
+#define BASE_SPANNER_MUTATIONS_MAX 80000
+#define BASE_SPANNER_COMMIT_MAX_BYTES (100u << 20)
+/* Mutations of one command: its transaction, its account and its entries' row, with their keys and
+ * what the index has of them (store/spanner/write.c counts them). */
+#define BASE_SPANNER_MUTATIONS_OF_COMMAND 32
+/* Bytes of one message of a stream of rows: more than Spanner puts into one. */
+#define BASE_SPANNER_MESSAGE_MAX_BYTES (16u << 20)
+/* Seconds after which a session that may be used for 28 days is replaced. */
+#define BASE_SPANNER_SESSION_AGE_MAX_S INT64_C(604800)
+/* The wait before a commit of which nothing was heard is asked again doubles between these. */
+#define BASE_SPANNER_REPEAT_WAIT_FIRST_MS 5
+#define BASE_SPANNER_REPEAT_WAIT_LAST_MS 320
+/* The wait after an aborted transaction when Spanner does not say how long; it grows by a third
+ * with each one in turn. A wait that Spanner asks for is kept to up to the last. */
+#define BASE_SPANNER_ABORTED_WAIT_FIRST_MS 250
+#define BASE_SPANNER_ABORTED_WAIT_LAST_MS 4000
+/* How long a change of the schema is waited for: seconds as a rule, minutes at times. */
+#define BASE_SPANNER_SCHEMA_TIMEOUT_MS 600000
+/* Rows that a walk over a table fetches at once from each of a table's parts. */
+#define BASE_SPANNER_WALK_ROWS 200
+/* Rows of a history that are fetched at once where a filter passes over some. */
+#define BASE_SPANNER_HISTORY_ROWS 500
+/* Milliseconds that reads may be configured to lag behind: as long as Spanner keeps what was,
+ * unless it is told otherwise. */
+#define BASE_SPANNER_STALENESS_MAX_MS INT64_C(3600000)
+
 /* --- the command line --- */
 
 /* What --timeout may be: a day. */
@@ -401,6 +436,14 @@ static_assert(BASE_DATABASE_IDLE_TIMEOUT_MS < BASE_DATABASE_LOCK_TIMEOUT_MS &&
 static_assert(BASE_ACCESS_TOKEN_MAX_BYTES < BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES &&
                   BASE_ACCESS_TOKEN_MAX_BYTES <= BASE_HEADERS_MAX_BYTES / 2,
               "a token must fit its answer, and a call's headers");
+static_assert(BASE_SPANNER_BATCH_MAX <= BASE_BATCH_MAX, "a batch has no more commands");
+static_assert(BASE_SPANNER_SESSIONS <= BASE_STORE_SESSIONS_MAX, "a store has no more sessions");
+static_assert(BASE_BATCH_MAX * BASE_SPANNER_MUTATIONS_OF_COMMAND <= BASE_SPANNER_MUTATIONS_MAX,
+              "the largest Submit must be one commit");
+static_assert(BASE_BATCH_MAX * 4 * BASE_RECORD_MAX_BYTES <= BASE_SPANNER_COMMIT_MAX_BYTES,
+              "the largest records, their entries and base64 must fit one commit");
+static_assert(BASE_SPANNER_ABORTED_WAIT_LAST_MS < BASE_RETRY_TIMEOUT_MS,
+              "a batch must be tried again after a wait");
 static_assert(BASE_DRAIN_NOTICE_MS < BASE_DRAIN_TIMEOUT_MS, "a notice is part of a drain");
 static_assert(BASE_TICK_MS < BASE_LINGER_TIMEOUT_MS && BASE_TICK_MS < BASE_REQUEST_TIMEOUT_MS,
               "time-outs must be looked at in time");

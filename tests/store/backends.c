@@ -1,10 +1,14 @@
 #include "backends.h"
 
 #include "cluster.h"
+#include "emulator.h"
 #include "place.h"
 #include "store/memory/memory.h"
 #include "store/postgres/postgres.h"
 #include "store/rocksdb/rocksdb.h"
+#include "store/spanner/spanner.h"
+
+#include <stdlib.h>
 
 static struct store *memory_open(const struct ledger_kinds *kinds, void **ret_place)
 {
@@ -110,6 +114,44 @@ static void postgres_destroy(struct store *store, void *place)
     database_close(place);
 }
 
+/* --- spanner: a place is a database of the emulator --- */
+
+static struct store *spanner_open_at(const struct store_spanner_options *database,
+                                     const struct ledger_kinds *kinds)
+{
+    struct store_spanner_options options = *database;
+    options.kinds = kinds;
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text message = BASE_TEXT("");
+    struct store *store = store_spanner_open(&options, &arena, &message);
+    if (store == NULL) {
+        base_stop("%.*s", BASE_TEXT_ARGS(message));
+    }
+    base_arena_release(&arena);
+    return store;
+}
+
+static struct store *spanner_open_new(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct store_spanner_options *database = base_allocate(sizeof *database);
+    *database = emulator_database(true);
+    *ret_place = database;
+    return spanner_open_at(database, kinds);
+}
+
+static struct store *spanner_reopen(struct store *store, void *place,
+                                    const struct ledger_kinds *kinds)
+{
+    store_close(store);
+    return spanner_open_at(place, kinds);
+}
+
+static void spanner_destroy(struct store *store, void *place)
+{
+    store_close(store);
+    free(place);
+}
+
 const struct backend backends[] = {
     {.name = "memory", .keeps_marks = true, .open = memory_open, .destroy = memory_destroy},
     {.name = "rocksdb",
@@ -124,5 +166,11 @@ const struct backend backends[] = {
      .reopen = postgres_reopen,
      .crash = postgres_crash,
      .destroy = postgres_destroy},
+    {.name = "spanner",
+     .is_present = emulator_is_present,
+     .keeps_marks = true,
+     .open = spanner_open_new,
+     .reopen = spanner_reopen,
+     .destroy = spanner_destroy},
 };
 const size_t n_backends = sizeof backends / sizeof backends[0];
