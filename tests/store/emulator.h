@@ -1,6 +1,7 @@
 /*
- * Google's emulator of Cloud Spanner (scripts/spanner_emulator.sh): one for a test program, from its
- * first use to its end, with a database for each store. None of these fails: they end the program.
+ * Google's emulator of Cloud Spanner (scripts/spanner_emulator.sh): one for a test program, from
+ * its first use to its end, with a database for each store. None of these fails: they end the
+ * program.
  */
 #ifndef ZANDAKA_TESTS_STORE_EMULATOR_H
 #define ZANDAKA_TESTS_STORE_EMULATOR_H

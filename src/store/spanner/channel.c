@@ -141,9 +141,9 @@ static void receive_some(struct spanner_channel *channel)
     uint8_t bytes[BASE_READ_BUFFER_BYTES];
     size_t received;
     enum net_result result = NET_DONE;
-    while (channel->wire != NULL && (result = net_stream_receive(channel->stream, bytes,
-                                                                 sizeof bytes, &received)) ==
-                                        NET_DONE) {
+    while (channel->wire != NULL &&
+           (result = net_stream_receive(channel->stream, bytes, sizeof bytes, &received)) ==
+               NET_DONE) {
         if (!wire_client_receive(channel->wire, (struct base_bytes){bytes, received})) {
             break_connection(channel, "the server ended the connection");
         }
@@ -188,17 +188,16 @@ static size_t fill_headers(struct spanner_channel *channel, struct base_arena *a
         call->attempt = 0;
     }
     call->attempt++;
-    headers[n++] = (struct wire_header){BASE_TEXT("google-cloud-resource-prefix"),
-                                        channel->target->database};
     headers[n++] =
-        (struct wire_header){BASE_TEXT("x-goog-request-params"), route_of(arena, call)};
+        (struct wire_header){BASE_TEXT("google-cloud-resource-prefix"), channel->target->database};
+    headers[n++] = (struct wire_header){BASE_TEXT("x-goog-request-params"), route_of(arena, call)};
     headers[n++] = (struct wire_header){
         BASE_TEXT("x-goog-spanner-request-id"),
         base_arena_print(arena, "1.%016" PRIx64 ".1.%u.%" PRIu64 ".%u", channel->target->process_id,
                          channel->number, call->request_number, call->attempt)};
     if (call->to_leader) {
-        headers[n++] = (struct wire_header){BASE_TEXT("x-goog-spanner-route-to-leader"),
-                                            BASE_TEXT("true")};
+        headers[n++] =
+            (struct wire_header){BASE_TEXT("x-goog-spanner-route-to-leader"), BASE_TEXT("true")};
     }
     return n;
 }

@@ -24,12 +24,12 @@ struct spanner_target {
 
 struct spanner_channel {
     const struct spanner_target *target;
-    unsigned number;          /* 1 and on, among the store's */
+    unsigned number;           /* 1 and on, among the store's */
     struct net_stream *stream; /* NULL: not connected */
     struct wire_client *wire;
     uint64_t n_requests;
     size_t n_unsent;
-    uint8_t *unsent; /* of unsent_memory */
+    uint8_t *unsent;     /* of unsent_memory */
     const char *problem; /* why the connection has ended; static */
     uint8_t unsent_memory[BASE_WRITE_BUFFER_BYTES];
 };

@@ -113,8 +113,7 @@ bool spanner_store_connect(struct store_spanner *store,
 bool spanner_store_may_be_back_soon(struct store_spanner *store);
 /* Notes what an exchange has shown: SPANNER_SERVING, or what is wrong, which is logged when it is
  * new; `message` is the database's own words, or empty. */
-void spanner_store_note(struct store_spanner *store, enum spanner_state state,
-                        const char *message);
+void spanner_store_note(struct store_spanner *store, enum spanner_state state, const char *message);
 /* The same, from an exchange that did not end well; also what it means to the caller. Never
  * STORE_OK or STORE_UNKNOWN. */
 enum store_fault spanner_store_note_failure(struct store_spanner *store,
@@ -168,13 +167,11 @@ struct spanner_transaction_row {
     uint64_t position;
 };
 /* Read a row; what it points to is in the arena. False: it makes no sense. */
-bool spanner_take_transaction(const struct spanner_rows *rows, size_t row,
-                              struct base_arena *arena,
+bool spanner_take_transaction(const struct spanner_rows *rows, size_t row, struct base_arena *arena,
                               struct spanner_transaction_row *ret_transaction) BASE_MUST_USE;
 /* An account that was never seen, in the arena but for its id. */
 struct ledger_account spanner_account_unseen(const struct store_spanner *store,
-                                             struct base_text account_id,
-                                             struct base_arena *arena);
+                                             struct base_text account_id, struct base_arena *arena);
 /* Fills in an account's numbers and balances. *ret_known false: it has a balance of a kind that
  * this server does not have. False: it makes no sense. */
 bool spanner_take_account(const struct store_spanner *store, const struct spanner_rows *rows,
@@ -189,8 +186,7 @@ struct spanner_entries_row {
 /* Texts are in the arena; what is only in the transaction's record is left empty. */
 bool spanner_take_entries(const struct store_spanner *store, const struct spanner_rows *rows,
                           size_t row, struct base_arena *arena,
-                          struct spanner_entries_row *ret_entries,
-                          bool *ret_known) BASE_MUST_USE;
+                          struct spanner_entries_row *ret_entries, bool *ret_known) BASE_MUST_USE;
 /* Adds what only the record tells. False: it is no record. */
 bool spanner_entry_add_record(struct base_bytes record, struct base_arena *arena,
                               struct ledger_entry *entry) BASE_MUST_USE;
@@ -240,8 +236,7 @@ enum store_fault spanner_read_journal(struct store *store, uint64_t position,
 
 /* --- history.c --- */
 
-enum store_fault spanner_read_entries(struct store *store,
-                                      const struct store_entries_query *query,
+enum store_fault spanner_read_entries(struct store *store, const struct store_entries_query *query,
                                       struct base_arena *arena,
                                       struct store_entries_page *ret_page);
 

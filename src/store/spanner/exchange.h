@@ -6,10 +6,9 @@
 #ifndef ZANDAKA_STORE_SPANNER_EXCHANGE_H
 #define ZANDAKA_STORE_SPANNER_EXCHANGE_H
 
+#include "google/spanner/v1/spanner.pb-c.h"
 #include "store/spanner/channel.h"
 #include "store/spanner/values.h"
-
-#include "google/spanner/v1/spanner.pb-c.h"
 
 /* Bytes of a session's name: a database's, and an id. */
 #define SPANNER_SESSION_NAME_MAX_BYTES 512
@@ -86,9 +85,9 @@ void spanner_transaction_rollback(struct spanner_connection *connection,
 
 /* Which moment, or which transaction, reads are of. */
 enum spanner_moment_case {
-    SPANNER_NOW,          /* all that was committed before */
-    SPANNER_NOT_OLDER,    /* a moment at most staleness_ms ago, as it suits the server */
-    SPANNER_AT,           /* exactly then */
+    SPANNER_NOW,           /* all that was committed before */
+    SPANNER_NOT_OLDER,     /* a moment at most staleness_ms ago, as it suits the server */
+    SPANNER_AT,            /* exactly then */
     SPANNER_OF_TRANSACTION /* of that one, which begins with the first read */
 };
 struct spanner_moment {
@@ -122,8 +121,7 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
                   size_t n_reads, struct spanner_read *reads,
                   struct spanner_result *ret_result) BASE_MUST_USE;
 /* The present moment by the server's clock: what is committed until then, a read at it sees. */
-bool spanner_read_clock(struct spanner_connection *connection,
-                        Google__Protobuf__Timestamp *ret_now,
+bool spanner_read_clock(struct spanner_connection *connection, Google__Protobuf__Timestamp *ret_now,
                         struct spanner_result *ret_result) BASE_MUST_USE;
 
 /* A set of keys under construction, of the arena; `capacity` of them. */

@@ -37,8 +37,8 @@ static void look_at(struct page *page, const struct ledger_entry *entry)
     }
     bool is_last = entry->sequence == 1 || entry->create_time_us < query->start_time_us;
     page->page.next_below_sequence = is_last ? 0 : entry->sequence;
-    page->ended = is_last || page->n_looked_at == query->scan_limit ||
-                  page->page.n_entries == query->limit;
+    page->ended =
+        is_last || page->n_looked_at == query->scan_limit || page->page.n_entries == query->limit;
 }
 
 /* Looks at the entries of rows, which stand newest first; those within a row stand oldest first. */
@@ -88,9 +88,9 @@ static enum store_fault read_rows(struct store_spanner *store,
         .table = "entries",
         .n_columns = SPANNER_ENTRIES_COLUMNS,
         .columns = spanner_entries_columns,
-        .keys = spanner_keys_from(scratch,
-                                  entry_key(scratch, query->account_id, below_sequence - 1), true,
-                                  spanner_key_of(scratch, query->account_id)),
+        .keys =
+            spanner_keys_from(scratch, entry_key(scratch, query->account_id, below_sequence - 1),
+                              true, spanner_key_of(scratch, query->account_id)),
         .limit = rows_at_once(query),
         .ordered = true,
         .arena = scratch,
@@ -138,7 +138,7 @@ static enum store_fault fill(struct store_spanner *store, struct page *page)
     int64_t below_sequence = page->query->below_sequence;
     while (!page->ended && below_sequence > 1) {
         struct spanner_rows rows;
-        enum store_fault fault = 
+        enum store_fault fault =
             read_rows(store, page->query, below_sequence, page->scratch, &rows);
         if (fault == STORE_OK) {
             fault = look_at_rows(page, &rows);
@@ -156,8 +156,7 @@ static enum store_fault fill(struct store_spanner *store, struct page *page)
 }
 
 enum store_fault spanner_read_entries(struct store *base, const struct store_entries_query *query,
-                                      struct base_arena *arena,
-                                      struct store_entries_page *ret_page)
+                                      struct base_arena *arena, struct store_entries_page *ret_page)
 {
     struct store_spanner *store = (struct store_spanner *)base;
     if (!spanner_store_is_prepared(store)) {

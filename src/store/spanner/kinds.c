@@ -192,8 +192,7 @@ static bool lacks_kinds(const struct ledger_kinds *configured, const struct reme
 }
 
 /* What a result that is no success says of the database. */
-static enum spanner_state state_of(struct store_spanner *store,
-                                   const struct spanner_result *result)
+static enum spanner_state state_of(struct store_spanner *store, const struct spanner_result *result)
 {
     (void)spanner_store_note_failure(store, result);
     (void)pthread_mutex_lock(&store->lock);

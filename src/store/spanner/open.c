@@ -86,8 +86,8 @@ enum store_fault spanner_store_note_failure(struct store_spanner *store,
     enum store_fault fault = STORE_CONFLICT;
     switch (result->status) {
     case SPANNER_ABORTED:
-    case SPANNER_ALREADY_EXISTS:         /* another has recorded an id */
-    case BASE_CODE_FAILED_PRECONDITION:  /* the transaction has ended already */
+    case SPANNER_ALREADY_EXISTS:        /* another has recorded an id */
+    case BASE_CODE_FAILED_PRECONDITION: /* the transaction has ended already */
         break;
     case BASE_CODE_NOT_FOUND:
         state = state_of_absence(result, &fault);

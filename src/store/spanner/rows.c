@@ -175,8 +175,8 @@ static void take_values(struct reading *reading,
 static void take_message(void *user, struct base_bytes bytes)
 {
     struct reading *reading = user;
-    const Google__Spanner__V1__PartialResultSet *message = spanner_unpack(
-        reading->arena, &google__spanner__v1__partial_result_set__descriptor, bytes);
+    const Google__Spanner__V1__PartialResultSet *message =
+        spanner_unpack(reading->arena, &google__spanner__v1__partial_result_set__descriptor, bytes);
     if (message == NULL) {
         reading->broken = "a message of the stream cannot be read";
     }
@@ -391,8 +391,7 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
             }
             n_first = n_reads;
             tries--;
-        } else if (moment->which == SPANNER_OF_TRANSACTION &&
-                   moment->transaction->id.length == 0) {
+        } else if (moment->which == SPANNER_OF_TRANSACTION && moment->transaction->id.length == 0) {
             /* It may have begun, and nobody knows under which id. */
             break;
         }
@@ -404,8 +403,8 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
     return false;
 }
 
-bool spanner_read_clock(struct spanner_connection *connection,
-                        Google__Protobuf__Timestamp *ret_now, struct spanner_result *ret_result)
+bool spanner_read_clock(struct spanner_connection *connection, Google__Protobuf__Timestamp *ret_now,
+                        struct spanner_result *ret_result)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     Google__Spanner__V1__TransactionOptions__ReadOnly read_only =

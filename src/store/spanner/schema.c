@@ -4,11 +4,10 @@
  * statement: each can be run again, so that what was interrupted is gone on with, and the version
  * is noted at the end.
  */
-#include "store/spanner/database.h"
-
 #include "google/longrunning/operations.pb-c.h"
 #include "google/spanner/admin/database/v1/spanner_database_admin.pb-c.h"
 #include "google/spanner/admin/instance/v1/spanner_instance_admin.pb-c.h"
+#include "store/spanner/database.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +32,8 @@ static const char *const statements[] = {
 
     "-- The record of every transaction, as every repeat of it is answered: the bytes of the\n"
     "-- message zandaka.v1.Transaction. commit_mark says which commit of which server wrote it;\n"
-    "-- caller, who asked for it. shard is a hash of the id, journal_shard one of the mark: ids and\n"
+    "-- caller, who asked for it. shard is a hash of the id, journal_shard one of the mark: ids "
+    "and\n"
     "-- times that rise do not all meet in one place.\n"
     "CREATE TABLE IF NOT EXISTS transactions (\n"
     "    shard INT64 NOT NULL,\n"
@@ -54,7 +54,8 @@ static const char *const statements[] = {
     "ON transactions (journal_shard, commit_time, place)",
 
     "-- An account: the length of its history, the time of its last transaction, and its balances\n"
-    "-- in minor units: kind_numbers[i] has available[i] and held[i]; of a kind that is not listed\n"
+    "-- in minor units: kind_numbers[i] has available[i] and held[i]; of a kind that is not "
+    "listed\n"
     "-- it has nothing.\n"
     "CREATE TABLE IF NOT EXISTS accounts (\n"
     "    shard INT64 NOT NULL,\n"
@@ -176,8 +177,8 @@ static bool run_operation(struct change *change, const char *path, const char *r
         if (change->result.status != BASE_CODE_OK) {
             return false;
         }
-        const Google__Longrunning__Operation *operation = spanner_unpack(
-            change->arena, &google__longrunning__operation__descriptor, call.body);
+        const Google__Longrunning__Operation *operation =
+            spanner_unpack(change->arena, &google__longrunning__operation__descriptor, call.body);
         if (operation == NULL || base_now_mono_ns(&base_clock_system) > until_mono_ns) {
             change->result.status = BASE_CODE_DEADLINE_EXCEEDED;
             (void)snprintf(change->result.message, sizeof change->result.message,
@@ -319,9 +320,9 @@ static bool apply(struct change *change, const struct spanner_target *target,
         return false;
     }
     bool made = make(change, target, is_there);
-    *ret_message = made ? base_arena_print(arena, "made the schema, version %d",
-                                           SPANNER_SCHEMA_VERSION)
-                        : base_arena_print(arena, "%s", change->result.message);
+    *ret_message =
+        made ? base_arena_print(arena, "made the schema, version %d", SPANNER_SCHEMA_VERSION)
+             : base_arena_print(arena, "%s", change->result.message);
     return made;
 }
 

@@ -75,8 +75,8 @@ bool spanner_take_transaction(const struct spanner_rows *rows, size_t number,
     int64_t commit_time_us = spanner_row_time(&row, 4);
     int64_t journal_shard = spanner_row_int64(&row, 5);
     int64_t place = spanner_row_int64(&row, 6);
-    return !row.failed && spanner_position_of(commit_time_us, journal_shard, place,
-                                              &ret_transaction->position);
+    return !row.failed &&
+           spanner_position_of(commit_time_us, journal_shard, place, &ret_transaction->position);
 }
 
 /* --- accounts --- */

@@ -62,8 +62,7 @@ bool spanner_target_read(struct base_text url, struct base_text emulator, struct
     rest.bytes += scheme.length;
     rest.length -= scheme.length;
     const char *start = rest.bytes;
-    if (!take_name(&rest, BASE_TEXT("projects/")) ||
-        !take_name(&rest, BASE_TEXT("/instances/"))) {
+    if (!take_name(&rest, BASE_TEXT("projects/")) || !take_name(&rest, BASE_TEXT("/instances/"))) {
         return false;
     }
     struct base_text instance = {start, (size_t)(rest.bytes - start)};

@@ -120,8 +120,8 @@ enum spanner_end spanner_transaction_commit(struct spanner_connection *connectio
         }
         may_have_committed = may_have_committed || is_open(ret_result->status);
         bool again = ret_result->status == SPANNER_UNSENT || is_open(ret_result->status);
-        if (!again || base_now_mono_ns(&base_clock_system) + wait_ms * BASE_NS_PER_MS >=
-                          deadline_mono_ns) {
+        if (!again ||
+            base_now_mono_ns(&base_clock_system) + wait_ms * BASE_NS_PER_MS >= deadline_mono_ns) {
             return may_have_committed ? SPANNER_MAYBE_COMMITTED : SPANNER_NOT_COMMITTED;
         }
         rest(wait_ms);

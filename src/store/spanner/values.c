@@ -43,10 +43,10 @@ spanner_value *spanner_time(struct base_arena *arena, int64_t time_us)
     time_t seconds = (time_t)((time_us - us) / BASE_US_PER_S);
     struct tm parts;
     (void)gmtime_r(&seconds, &parts);
-    return value_of_text(arena, base_arena_print(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-                                                 parts.tm_year + 1900, parts.tm_mon + 1,
-                                                 parts.tm_mday, parts.tm_hour, parts.tm_min,
-                                                 parts.tm_sec, (int)us));
+    return value_of_text(arena,
+                         base_arena_print(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+                                          parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                                          parts.tm_hour, parts.tm_min, parts.tm_sec, (int)us));
 }
 
 spanner_value *spanner_commit_time(struct base_arena *arena)

@@ -1,13 +1,12 @@
 /*
- * Values as Spanner's API has them: an INT64 is a string of digits, BYTES are base64, a TIMESTAMP is
- * RFC 3339. Reading is strict, since a balance that was guessed is worse than none. For the files of
- * this folder only; pure functions, any thread.
+ * Values as Spanner's API has them: an INT64 is a string of digits, BYTES are base64, a TIMESTAMP
+ * is RFC 3339. Reading is strict, since a balance that was guessed is worse than none. For the
+ * files of this folder only; pure functions, any thread.
  */
 #ifndef ZANDAKA_STORE_SPANNER_VALUES_H
 #define ZANDAKA_STORE_SPANNER_VALUES_H
 
 #include "base/base.h"
-
 #include "google/protobuf/struct.pb-c.h"
 
 typedef Google__Protobuf__Value spanner_value;

@@ -260,8 +260,8 @@ static enum store_fault take_journal_row(struct spanner_cursor *cursor, struct p
                                          struct store_row *ret_row)
 {
     struct spanner_row row = {.rows = &part->rows, .row = part->at};
-    const struct spanner_transaction_row *transaction = spanner_find_transaction(
-        part->n_transactions, part->transactions, spanner_row_id(&row, 3));
+    const struct spanner_transaction_row *transaction =
+        spanner_find_transaction(part->n_transactions, part->transactions, spanner_row_id(&row, 3));
     if (transaction == NULL || transaction->position != part->position) {
         return STORE_CORRUPT;
     }
@@ -306,14 +306,13 @@ static enum store_fault take_entry(struct spanner_cursor *cursor, struct part *p
 {
     bool known;
     struct spanner_entries_row row;
-    if (!spanner_take_entries(cursor->store, &part->rows, part->at, &cursor->arena, &row,
-                              &known) ||
+    if (!spanner_take_entries(cursor->store, &part->rows, part->at, &cursor->arena, &row, &known) ||
         !known) {
         return STORE_CORRUPT;
     }
     struct ledger_entry *entry = &row.entries[row.n_entries - 1 - part->n_taken];
-    const struct spanner_transaction_row *transaction = spanner_find_transaction(
-        part->n_transactions, part->transactions, entry->transaction_id);
+    const struct spanner_transaction_row *transaction =
+        spanner_find_transaction(part->n_transactions, part->transactions, entry->transaction_id);
     if (transaction != NULL) {
         ret_row->position = transaction->position;
         if (!spanner_entry_add_record(transaction->record, &cursor->arena, entry)) {

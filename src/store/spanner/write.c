@@ -55,8 +55,7 @@ static void note_aborted(struct spanner_session *session, const struct spanner_r
         wait_ms = BASE_SPANNER_ABORTED_WAIT_LAST_MS;
     }
     session->n_aborted++;
-    session->not_before_mono_ns =
-        base_now_mono_ns(&base_clock_system) + wait_ms * BASE_NS_PER_MS;
+    session->not_before_mono_ns = base_now_mono_ns(&base_clock_system) + wait_ms * BASE_NS_PER_MS;
     if (session->transaction.id.length > 0) {
         session->previous.length = 0;
         base_write_bytes(&session->previous, session->transaction.id);
@@ -352,9 +351,9 @@ static size_t add_entries(const struct store_spanner *store, struct base_arena *
 static struct spanner_write *new_entries(const struct store_spanner *store,
                                          struct base_arena *arena, const struct ledger_facts *facts)
 {
-    struct spanner_write *write = spanner_write_open(arena, false, "entries",
-                                                     ENTRIES_WRITTEN_COLUMNS,
-                                                     written_entries_columns, facts->n_entries);
+    struct spanner_write *write =
+        spanner_write_open(arena, false, "entries", ENTRIES_WRITTEN_COLUMNS,
+                           written_entries_columns, facts->n_entries);
     for (size_t at = 0; at < facts->n_entries;) {
         at += add_entries(store, arena, write, facts->n_entries - at, &facts->entries[at]);
     }
