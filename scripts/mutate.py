@@ -9,10 +9,11 @@
 Each mutant is compiled alone and linked in place of the original, and runs against the tests of its
 folder until one fails. What the plain build does not notice is tried again with AddressSanitizer and
 UndefinedBehaviorSanitizer and, where there are threads, with ThreadSanitizer: a mutant is killed by
-a test that fails, a sanitizer that reports, or a test that hangs: beyond ten seconds and ten times its
-own time it has used that much of the processor, or all of it has been asleep for ten seconds. So a busy
-machine kills no mutant. A mutant whose object code is the original's is the same program and does not count.
-Survivors that cannot be noticed are explained in docs/mutants.md, which is read here.
+a test that fails, a sanitizer that reports, or a test that hangs: beyond ten seconds and ten times
+its own time it has used that much of the processor, or all of it has been asleep for ten seconds. So
+a busy machine kills no mutant. A mutant whose object code is the original's is the same program and
+does not count. Survivors that cannot be noticed are explained in docs/mutants.md, which is read here:
+they are not judged again, unless with --explained.
 
 The source is copied first, so that it may be edited meanwhile. Exits with 1 when less than 95 % of
 the mutants that count were killed.
@@ -221,6 +222,14 @@ def explained() -> dict[tuple[str, str, str], bool]:
     return found
 
 
+def read_results(path: pathlib.Path | None) -> dict[str, tuple[str, str]]:
+    """What an earlier run over the same source has found."""
+    if path is None or not path.exists():
+        return {}
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    return {identity: (verdict, by) for identity, verdict, by in rows}
+
+
 def selected(arguments) -> list[mutants.Mutant]:
     neighbours = mutants.enum_neighbours(TREE / "src")
     listed = []
@@ -244,7 +253,9 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="this many, chosen by the seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--results", type=pathlib.Path, help="also written here, one mutant a line")
+    parser.add_argument("--results", type=pathlib.Path,
+                        help="also written here, one mutant a line; what is there is not judged again")
+    parser.add_argument("--explained", action="store_true", help="those of docs/mutants.md too")
     arguments = parser.parse_args()
 
     copy_tree()
@@ -263,22 +274,27 @@ def main() -> int:
     for build in builds:
         build.make(pattern)
 
-    known = explained()
+    known = {} if arguments.explained else explained()
+    before = read_results(arguments.results)
     counts = dict.fromkeys(("killed", "survived", "explained", "same", "uncompilable"), 0)
     begin = time.monotonic()
+
+    def verdict_on(mutant: mutants.Mutant) -> tuple[str, str]:
+        if mutant.identity in before:
+            return before[mutant.identity]
+        if (mutant.path, *mutant.lines(texts[mutant.path])) in known:
+            return "explained", ""
+        return judge(mutant, builds)
+
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        verdicts = pool.map(lambda mutant: judge(mutant, builds), listed)
-        lines = []
-        for mutant, (verdict, by) in zip(listed, verdicts):
-            before, after = mutant.lines(texts[mutant.path])
-            if verdict == "survived" and (mutant.path, before, after) in known:
-                verdict = "explained"
+        for mutant, (verdict, by) in zip(listed, pool.map(verdict_on, listed)):
             counts[verdict] += 1
-            lines.append(f"{mutant.identity}\t{verdict}\t{by}")
+            if arguments.results and mutant.identity not in before:
+                with arguments.results.open("a") as results:
+                    results.write(f"{mutant.identity}\t{verdict}\t{by}\n")
             if verdict == "survived":
-                print(f"survived: {mutant.identity}\n    - {before}\n    + {after}", flush=True)
-    if arguments.results:
-        arguments.results.write_text("\n".join(lines) + "\n")
+                was, is_now = mutant.lines(texts[mutant.path])
+                print(f"survived: {mutant.identity}\n    - {was}\n    + {is_now}", flush=True)
 
     sample = f", sample of {arguments.sample} with seed {arguments.seed}" if arguments.sample else ""
     counting = counts["killed"] + counts["survived"]

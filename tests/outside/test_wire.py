@@ -12,6 +12,7 @@ import subprocess
 import shutil
 import struct
 import threading
+import time
 import unittest
 
 from server import SERVICE, Grpc, Server
@@ -21,6 +22,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 # What a server may have taken on top of an idle one once a flood is over: allocators keep some.
 GROWTH_MAX_BYTES = 64 << 20
+REQUEST_TIMEOUT_S = 30
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -260,23 +262,35 @@ class Garbage(Wire):
                    f"\r\ncontent-length: {len(body)}\r\n\r\n").encode() + body
         connections = [self.connect() for _ in range(80)]  # more than the budget of 256 MiB
         half_sent = threading.Barrier(len(connections) + 1)
+        ok = b"HTTP/1.1 200 "
 
         def upload(connection):
+            """What was answered, and how long that took."""
             # They wait for one another by design, so how long all take is the machine's matter; a
             # time-out of Python's sendall is for the whole of it. That nobody is held up is the
             # quiet caller's to show.
             connection.settimeout(600)
-            connection.sendall(request[:len(request) // 8])
-            half_sent.wait()
-            connection.sendall(request[len(request) // 8:])
-            return connection.recv(1000)
+            begin = time.monotonic()
+            answer = b""
+            try:
+                connection.sendall(request[:len(request) // 8])
+                half_sent.wait()
+                connection.sendall(request[len(request) // 8:])
+                answer = connection.recv(len(ok))
+            except ConnectionError:
+                pass  # judged below
+            return answer, time.monotonic() - begin
         with concurrent.futures.ThreadPoolExecutor(len(connections)) as pool:
             answers = [pool.submit(upload, connection) for connection in connections]
             half_sent.wait()
             while not all(answer.done() for answer in answers):
                 self.assertQuietIsAnswered()
-            for answer in answers:
-                self.assertTrue(answer.result().startswith(b"HTTP/1.1 200 "), answer.result())
+            ends = [answer.result() for answer in answers]
+        self.assertIn(ok, {answer for answer, _ in ends})
+        for answer, took_s in ends:
+            # A request has so long from its first byte to its last, also on a machine that is slow.
+            if took_s < REQUEST_TIMEOUT_S:
+                self.assertEqual(answer, ok)
         self.assertUnharmed()
 
 
