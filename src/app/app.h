@@ -24,6 +24,7 @@
  *   token.c        the verb token
  *   import*.c      a CSV file becomes transactions
  *   verify*.c      the proof over a whole store
+ *   copy*.c        a store becomes another backend's
  *   schema.c       the verb schema: the tables of a database
  *   bench*.c       a load beside the machine's own limits
  */
@@ -98,6 +99,12 @@ struct store *app_store_open(struct base_text url, const struct ledger_kinds *ki
                              struct base_arena *arena, struct base_text *ret_message,
                              enum app_exit *ret_exit);
 
+/* The same for one to copy another store into: an empty one, or one whose copying was interrupted.
+ * `kinds` are the other's. */
+struct store *app_store_open_copy(struct base_text url, const struct ledger_kinds *kinds,
+                                  struct base_arena *arena, struct base_text *ret_message,
+                                  enum app_exit *ret_exit);
+
 /* Proves the store sound: prints the counts to `out` and gives APP_EXIT_DONE, or lists every
  * violation (the first 1,000, then their count) on `err` and gives APP_EXIT_COULD_NOT. */
 enum app_exit app_verify(struct store *store, FILE *out, FILE *err);
@@ -136,6 +143,7 @@ int app_verb_history(int argc, char **argv);
 int app_verb_transaction(int argc, char **argv);
 int app_verb_import(int argc, char **argv);
 int app_verb_verify(int argc, char **argv);
+int app_verb_copy(int argc, char **argv);
 int app_verb_schema(int argc, char **argv);
 int app_verb_bench(int argc, char **argv);
 int app_verb_token(int argc, char **argv);

@@ -71,6 +71,15 @@ static struct store *open_rocksdb(struct base_text url, const struct ledger_kind
     return store_rocksdb_open(&options, arena, ret_message);
 }
 
+static struct store *open_rocksdb_copy(struct base_text url, const struct ledger_kinds *kinds,
+                                       struct base_arena *arena, struct base_text *ret_message)
+{
+    struct base_text directory = base_arena_text(arena, rest_of(url));
+    struct store_rocksdb_options options = store_rocksdb_defaults(directory.bytes, kinds);
+    options.copying = true;
+    return store_rocksdb_open(&options, arena, ret_message);
+}
+
 static struct store *open_postgres(struct base_text url, const struct ledger_kinds *kinds,
                                    struct base_arena *arena, struct base_text *ret_message)
 {
@@ -79,17 +88,28 @@ static struct store *open_postgres(struct base_text url, const struct ledger_kin
     return store_postgres_open(&options, arena, ret_message);
 }
 
+static struct store *open_postgres_copy(struct base_text url, const struct ledger_kinds *kinds,
+                                        struct base_arena *arena, struct base_text *ret_message)
+{
+    struct base_text ended = base_arena_text(arena, url);
+    struct store_postgres_options options = {.url = ended.bytes, .kinds = kinds, .copying = true};
+    return store_postgres_open(&options, arena, ret_message);
+}
+
 static const struct backend {
     const char *scheme;
     const char *(*check)(struct base_text url, struct base_arena *arena);
     struct store *(*open)(struct base_text url, const struct ledger_kinds *kinds,
                           struct base_arena *arena, struct base_text *ret_message);
+    /* To copy another store into it; NULL: it cannot be. */
+    struct store *(*open_copy)(struct base_text url, const struct ledger_kinds *kinds,
+                               struct base_arena *arena, struct base_text *ret_message);
 } backends[] = {
-    {"rocksdb:", check_rocksdb, open_rocksdb},
-    {"memory:", check_memory, open_memory},
-    {"postgres://", check_postgres, open_postgres},
-    {"postgresql://", check_postgres, open_postgres},
-    {"spanner:", check_spanner, NULL},
+    {"rocksdb:", check_rocksdb, open_rocksdb, open_rocksdb_copy},
+    {"memory:", check_memory, open_memory, NULL},
+    {"postgres://", check_postgres, open_postgres, open_postgres_copy},
+    {"postgresql://", check_postgres, open_postgres, open_postgres_copy},
+    {"spanner:", check_spanner, NULL, NULL},
 };
 
 /* The backend that a URL names. NULL: *ret_message says why, without a password. */
@@ -137,4 +157,22 @@ struct store *app_store_open(struct base_text url, const struct ledger_kinds *ki
         *ret_exit = backend->open == open_memory ? APP_EXIT_USAGE : APP_EXIT_COULD_NOT;
     }
     return store;
+}
+
+struct store *app_store_open_copy(struct base_text url, const struct ledger_kinds *kinds,
+                                  struct base_arena *arena, struct base_text *ret_message,
+                                  enum app_exit *ret_exit)
+{
+    const struct backend *backend = find_backend(url, arena, ret_message);
+    *ret_exit = APP_EXIT_USAGE;
+    if (backend == NULL) {
+        return NULL;
+    }
+    if (backend->open_copy == NULL) {
+        *ret_message =
+            base_arena_print(arena, "nothing can be copied into a store of `%s`", backend->scheme);
+        return NULL;
+    }
+    *ret_exit = APP_EXIT_COULD_NOT;
+    return backend->open_copy(url, kinds, arena, ret_message);
 }

@@ -20,6 +20,7 @@ static const struct {
     {"import", app_verb_import, "apply the transactions of a CSV file, each once"},
     {"bench", app_verb_bench, "measure a server beside the machine's own limit"},
     {"verify", app_verb_verify, "prove a whole store sound"},
+    {"copy", app_verb_copy, "copy a stopped store into an empty one"},
     {"schema", app_verb_schema, "print or make the tables of a database"},
     {"token", app_verb_token, "make a token for a caller of the server"},
     {"version", app_verb_version, "print the version"},

@@ -89,6 +89,21 @@ void store_cursor_close(struct store_cursor *cursor)
     cursor->backend->cursor_close(cursor);
 }
 
+enum store_fault store_copy_in(struct store *store, const struct ledger_facts *rows)
+{
+    base_assert(store->backend->copy_in != NULL);
+    base_assert(rows->n_new <= store_batch_max(store) &&
+                rows->n_entries <= store_batch_max(store) &&
+                rows->n_accounts <= store_batch_max(store));
+    return store->backend->copy_in(store, rows);
+}
+
+enum store_fault store_copy_end(struct store *store)
+{
+    base_assert(store->backend->copy_end != NULL);
+    return store->backend->copy_end(store);
+}
+
 const struct ledger_kinds *store_kinds(const struct store *store)
 {
     return store->kinds;

@@ -147,6 +147,19 @@ enum store_fault store_read_journal(struct store *store, uint64_t position,
                                     struct base_arena *arena, bool *ret_found,
                                     struct base_bytes *ret_record) BASE_MUST_USE;
 
+/* --- moving house: a store that was opened to be copied into, which nobody else can open --- */
+
+/* Makes durable, all or nothing, rows as walks over another store have given them: new transactions
+ * (id, record, caller) behind those that are there, entries of transactions that are there, and the
+ * accounts that are marked as changed, as they are. Of each no more than store_batch_max, none that
+ * is there already; nothing is compared or reckoned. Any fault can come; after STORE_UNKNOWN the
+ * rows may be there. One call at a time. */
+enum store_fault store_copy_in(struct store *store, const struct ledger_facts *rows) BASE_MUST_USE;
+
+/* Makes of the copy a store as any other, durably; from then on it can be opened to serve or to
+ * read, and here it may only be closed. The same faults. */
+enum store_fault store_copy_end(struct store *store) BASE_MUST_USE;
+
 /* The kinds that the store was opened with, or, when it was opened without any, those that it has
  * served (without limits, in the order in which it met them). Lives as long as the store. */
 const struct ledger_kinds *store_kinds(const struct store *store);
@@ -167,7 +180,8 @@ void store_close(struct store *store);
 
 /* --- for those who write a backend --- */
 
-/* A backend's functions, as declared above. All are set. */
+/* A backend's functions, as declared above. All are set, but for the last two in a store that
+ * cannot be copied into. */
 struct store_backend {
     enum store_fault (*load)(struct store *store, unsigned session, struct ledger_facts *facts);
     enum store_fault (*commit)(struct store *store, unsigned session,
@@ -193,6 +207,8 @@ struct store_backend {
     void (*cursor_close)(struct store_cursor *cursor);
     bool (*ready)(struct store *store, const char **ret_reason);
     void (*close)(struct store *store);
+    enum store_fault (*copy_in)(struct store *store, const struct ledger_facts *rows);
+    enum store_fault (*copy_end)(struct store *store);
 };
 
 /* Every backend's store begins with this. */

@@ -24,9 +24,11 @@ static void memory_destroy(struct store *store, void *place)
 
 /* --- rocksdb: a place is a directory --- */
 
-static struct store *rocksdb_open_at(const struct place *place, const struct ledger_kinds *kinds)
+static struct store *rocksdb_open_as(const struct place *place, const struct ledger_kinds *kinds,
+                                     bool copying)
 {
     struct store_rocksdb_options options = store_rocksdb_defaults(place->store, kinds);
+    options.copying = copying;
     /* Small, so that the suite meets eviction, flushes and rows that only the disk has. */
     options.account_cache_max = 2;
     options.write_buffers_bytes = (uint64_t)1 << 20;
@@ -38,6 +40,18 @@ static struct store *rocksdb_open_at(const struct place *place, const struct led
     }
     base_arena_release(&arena);
     return store;
+}
+
+static struct store *rocksdb_open_at(const struct place *place, const struct ledger_kinds *kinds)
+{
+    return rocksdb_open_as(place, kinds, false);
+}
+
+static struct store *rocksdb_open_copy(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct place *place = place_open();
+    *ret_place = place;
+    return rocksdb_open_as(place, kinds, true);
 }
 
 static struct store *rocksdb_open_new(const struct ledger_kinds *kinds, void **ret_place)
@@ -71,10 +85,10 @@ static void rocksdb_destroy(struct store *store, void *place)
 
 /* --- postgres: a place is a database --- */
 
-static struct store *postgres_open_at(const struct database *database,
-                                      const struct ledger_kinds *kinds)
+static struct store *postgres_open_as(const char *url, const struct ledger_kinds *kinds,
+                                      bool copying)
 {
-    struct store_postgres_options options = {.url = database->url, .kinds = kinds};
+    struct store_postgres_options options = {.url = url, .kinds = kinds, .copying = copying};
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message = BASE_TEXT("");
     struct store *store = store_postgres_open(&options, &arena, &message);
@@ -83,6 +97,19 @@ static struct store *postgres_open_at(const struct database *database,
     }
     base_arena_release(&arena);
     return store;
+}
+
+static struct store *postgres_open_at(const struct database *database,
+                                      const struct ledger_kinds *kinds)
+{
+    return postgres_open_as(database->url, kinds, false);
+}
+
+static struct store *postgres_open_copy(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct database *database = database_open(true);
+    *ret_place = database;
+    return postgres_open_as(database->owner_url, kinds, true);
 }
 
 static struct store *postgres_open_new(const struct ledger_kinds *kinds, void **ret_place)
@@ -156,6 +183,7 @@ const struct backend backends[] = {
     {.name = "memory", .keeps_marks = true, .open = memory_open, .destroy = memory_destroy},
     {.name = "rocksdb",
      .open = rocksdb_open_new,
+     .open_copy = rocksdb_open_copy,
      .reopen = rocksdb_reopen,
      .crash = rocksdb_crash,
      .destroy = rocksdb_destroy},
@@ -163,6 +191,7 @@ const struct backend backends[] = {
      .is_present = cluster_is_present,
      .keeps_marks = true,
      .open = postgres_open_new,
+     .open_copy = postgres_open_copy,
      .reopen = postgres_reopen,
      .crash = postgres_crash,
      .destroy = postgres_destroy},

@@ -68,7 +68,8 @@ int contract_close(void **state)
 int contract_run(const struct backend *backend)
 {
     struct contract_tests groups[] = {contract_commits(), contract_reads(),   contract_cursors(),
-                                      contract_threads(), contract_lasting(), contract_random()};
+                                      contract_threads(), contract_lasting(), contract_copy(),
+                                      contract_random()};
     size_t n_tests = 0;
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         n_tests += groups[i].n_tests;

@@ -6,6 +6,7 @@
  *   contract_cursors.c   the walks over whole tables
  *   contract_threads.c   reads beside commits
  *   contract_lasting.c   what reopening and a crash leave
+ *   contract_copy.c      what is copied in from another store
  *   contract_random.c    long random sequences beside the memory store
  *
  * and each gets an empty store of its own.
@@ -55,6 +56,7 @@ struct contract_tests contract_reads(void);
 struct contract_tests contract_cursors(void);
 struct contract_tests contract_threads(void);
 struct contract_tests contract_lasting(void);
+struct contract_tests contract_copy(void);
 struct contract_tests contract_random(void);
 
 /* Commits the lines as one batch and asserts that it was committed. */

@@ -6,6 +6,7 @@
  *   write.c       load, commit and abandon: the two round trips of a batch
  *   reads.c       what is durable, on connections of their own
  *   walks.c       the walks over whole tables
+ *   copy.c        the beginning and the end of copying another store into this one
  *   schema.c      the statements that make the tables
  *   connection.h  one connection, and exchanges over it
  *   statements.h  every statement
@@ -22,6 +23,8 @@
 
 /* The version of the schema that this program knows. */
 #define POSTGRES_SCHEMA_VERSION 1
+/* The same while another store is being copied into it: no version serves or reads that. */
+#define POSTGRES_SCHEMA_VERSION_COPYING (-POSTGRES_SCHEMA_VERSION)
 
 /* A transaction's position is the number that the database gave its batch, times this, and its
  * place in the batch. */
@@ -49,6 +52,7 @@ enum postgres_state {
     POSTGRES_READ_ONLY,     /* a standby, or made read-only */
     POSTGRES_NO_SCHEMA,     /* none, or none that this role may see */
     POSTGRES_OTHER_SCHEMA,  /* of a version that this program does not know */
+    POSTGRES_COPYING,       /* another store is being copied into it, or was for a part */
     POSTGRES_BEHIND,        /* its transaction numbers are behind its journal's */
     POSTGRES_KIND_MISSING,  /* a kind that was served is not configured */
     POSTGRES_REFUSED_ACCESS /* the role lacks a privilege, or the database another thing */
@@ -62,6 +66,7 @@ struct store_postgres {
 
     pthread_mutex_t preparing;
     bool only_reads; /* opened without kinds */
+    bool copying;    /* opened to copy another store into it */
     /* Set once the kinds are known to be right, and then unchanged. */
     _Atomic bool prepared;
     struct postgres_kind_map kind_map;
@@ -120,6 +125,15 @@ enum store_fault postgres_commit(struct store *store, unsigned session,
                                  const struct ledger_facts *facts);
 void postgres_abandon(struct store *store, unsigned session, const struct ledger_facts *facts);
 void postgres_session_close(struct postgres_session *session);
+enum store_fault postgres_copy_in(struct store *store, const struct ledger_facts *rows);
+
+/* --- copy.c --- */
+
+/* Marks an empty store as one that another is copied into, unless it is marked. False: *ret_message
+ * says why it cannot be, in the arena. */
+bool postgres_copy_begin(const char *url, struct base_arena *arena,
+                         struct base_text *ret_message) BASE_MUST_USE;
+enum store_fault postgres_copy_end(struct store *store);
 
 /* --- reads.c --- */
 

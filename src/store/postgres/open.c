@@ -23,6 +23,9 @@ static const char *const reasons[] = {
         "the database has no schema `zandaka`: run `zandaka schema --store URL --apply`",
     [POSTGRES_OTHER_SCHEMA] = "the schema in the database is of a version that this zandaka does "
                               "not know: run one that knows it",
+    [POSTGRES_COPYING] =
+        "the database holds a copy of another store that has not come to its end: run the same "
+        "`zandaka copy` again, which goes on where it was",
     [POSTGRES_BEHIND] =
         "the database numbers transactions below those in its journal, as after a dump was "
         "restored: with all servers stopped, run `zandaka schema --store URL --apply`",
@@ -122,7 +125,10 @@ static enum postgres_state judge_store(const struct store_postgres *store, const
     }
     struct postgres_row row = {.result = result};
     int64_t version = postgres_row_int64(&row, 0);
-    if (version != POSTGRES_SCHEMA_VERSION) {
+    if (version == POSTGRES_SCHEMA_VERSION_COPYING && !store->copying) {
+        return POSTGRES_COPYING;
+    }
+    if (version != (store->copying ? POSTGRES_SCHEMA_VERSION_COPYING : POSTGRES_SCHEMA_VERSION)) {
         return POSTGRES_OTHER_SCHEMA;
     }
     *ret_position_base = postgres_row_int64(&row, 1);
@@ -360,6 +366,8 @@ static struct store_postgres *new_store(const struct store_postgres_options *opt
         .cursor_close = postgres_cursor_close,
         .ready = postgres_ready,
         .close = postgres_close,
+        .copy_in = postgres_copy_in,
+        .copy_end = postgres_copy_end,
     };
     struct store_postgres *store = base_allocate_zeroed(1, sizeof *store);
     store->base = (struct store){.backend = &backend,
@@ -370,6 +378,7 @@ static struct store_postgres *new_store(const struct store_postgres_options *opt
     store->url = base_allocate(length);
     memcpy(store->url, options->url, length);
     store->only_reads = options->kinds == NULL;
+    store->copying = options->copying;
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_mutex_init(&store->preparing, NULL);
     pthread_condattr_t attributes;
@@ -383,13 +392,16 @@ static struct store_postgres *new_store(const struct store_postgres_options *opt
 /* Whether a store in that state can come to serve by itself, so that a server may wait for it. */
 static bool may_come_back(const struct store_postgres *store)
 {
-    return !store->only_reads &&
+    return !store->only_reads && !store->copying &&
            (store->state == POSTGRES_UNREACHABLE || store->state == POSTGRES_READ_ONLY);
 }
 
 struct store *store_postgres_open(const struct store_postgres_options *options,
                                   struct base_arena *arena, struct base_text *ret_message)
 {
+    if (options->copying && !postgres_copy_begin(options->url, arena, ret_message)) {
+        return NULL;
+    }
     struct store_postgres *store = new_store(options);
     struct postgres_connection *connection = postgres_reader_take(store);
     bool there = connection != NULL;
@@ -407,7 +419,7 @@ struct store *store_postgres_open(const struct store_postgres_options *options,
         postgres_close(&store->base);
         return NULL;
     }
-    if (!store->only_reads) {
+    if (!store->only_reads && !store->copying) {
         int failed = pthread_create(&store->keeper, NULL, keep, store);
         if (failed != 0) {
             base_stop("a thread cannot be started: %s", strerror(failed));

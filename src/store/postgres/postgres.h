@@ -23,6 +23,9 @@ struct store_postgres_options {
      * NULL: open only to read, all of it as of one moment; what was served is what counts, and
      * nothing is made or changed. */
     const struct ledger_kinds *kinds;
+    /* Open to copy another store into it (store_copy_in): an empty one, or one whose copying was
+     * interrupted, and no other. `kinds` are the other's. The role must own the schema. */
+    bool copying;
 };
 
 /* Whether libpq can read the URL. False: *ret_message says why, in the arena. */
@@ -34,7 +37,8 @@ struct base_text store_postgres_shown_url(const char *url, struct base_arena *ar
 
 /* NULL: it cannot be opened, and *ret_message says why and what to do, in the arena: a schema that
  * is not there or that this version does not know, a kind missing; and with `kinds` NULL also a
- * database that is not there. */
+ * database that is not there; a copy that has not ended, unless `copying`, and a store that is
+ * neither empty nor such a copy when `copying`. */
 struct store *store_postgres_open(const struct store_postgres_options *options,
                                   struct base_arena *arena, struct base_text *ret_message);
 

@@ -99,10 +99,12 @@ static struct base_text said_by(PGconn *link, struct base_arena *arena)
     return base_arena_text(arena, said);
 }
 
-/* The version in the database; 0: no schema, -1: it cannot be told. */
+#define VERSION_UNKNOWN INT32_MIN
+
+/* The version in the database; 0: no schema; negative: another store is being copied into it. */
 static int read_version(PGconn *link)
 {
-    int version = -1;
+    int version = VERSION_UNKNOWN;
     PGresult *result = PQexec(link, "SELECT to_regnamespace('zandaka') IS NULL");
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] == 't') {
         version = 0;
@@ -114,8 +116,8 @@ static int read_version(PGconn *link)
     result = PQexec(link, "SELECT schema_version FROM zandaka.store");
     int64_t value;
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
-        base_text_to_int64(base_text_of(PQgetvalue(result, 0, 0)), &value) && value >= 1 &&
-        value <= INT32_MAX) {
+        base_text_to_int64(base_text_of(PQgetvalue(result, 0, 0)), &value) && value != 0 &&
+        value >= -INT32_MAX && value <= INT32_MAX) {
         version = (int)value;
     }
     PQclear(result);
@@ -158,7 +160,7 @@ bool store_postgres_apply_schema(const char *url, struct base_arena *arena,
 {
     bool applied = false;
     PGconn *link = PQconnectdb(url);
-    int version = PQstatus(link) == CONNECTION_OK ? read_version(link) : -1;
+    int version = PQstatus(link) == CONNECTION_OK ? read_version(link) : VERSION_UNKNOWN;
     if (version == 0) {
         applied = make(link, arena, ret_message);
     } else if (version == POSTGRES_SCHEMA_VERSION) {
@@ -169,6 +171,9 @@ bool store_postgres_apply_schema(const char *url, struct base_arena *arena,
             "the schema in the database has version %d, which this zandaka does not know; "
             "nothing was changed",
             version);
+    } else if (version > VERSION_UNKNOWN) {
+        *ret_message = BASE_TEXT("the database holds a copy of another store that has not come to "
+                                 "its end; nothing was changed");
     } else {
         *ret_message = said_by(link, arena);
         if (ret_message->length == 0) {

@@ -61,6 +61,19 @@ static struct ledger_account **sorted_accounts(const struct ledger_facts *facts)
     return sorted;
 }
 
+/* Their ids as a parameter. */
+static struct base_bytes list_account_ids(struct postgres_session *session,
+                                          const struct ledger_facts *facts,
+                                          struct ledger_account **sorted)
+{
+    struct postgres_array *ids = &session->arrays[0];
+    postgres_array_begin(ids, POSTGRES_TEXT);
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        postgres_array_add_text(ids, sorted[i]->account_id);
+    }
+    return postgres_array_end(ids);
+}
+
 /* --- load --- */
 
 static void add_loading(struct postgres_session *session, const struct ledger_facts *facts,
@@ -69,12 +82,7 @@ static void add_loading(struct postgres_session *session, const struct ledger_fa
     struct postgres_array *ids = &session->arrays[0];
     postgres_exchange_add(exchange, POSTGRES_BEGIN, NULL);
     if (facts->n_accounts > 0) {
-        struct ledger_account **sorted = sorted_accounts(facts);
-        postgres_array_begin(ids, POSTGRES_TEXT);
-        for (size_t i = 0; i < facts->n_accounts; i++) {
-            postgres_array_add_text(ids, sorted[i]->account_id);
-        }
-        struct base_bytes account_ids = postgres_array_end(ids);
+        struct base_bytes account_ids = list_account_ids(session, facts, sorted_accounts(facts));
         postgres_exchange_add(exchange, POSTGRES_ADD_ACCOUNTS, &account_ids);
         postgres_exchange_add(exchange, POSTGRES_LOCK_ACCOUNTS, &account_ids);
         postgres_exchange_add(exchange, POSTGRES_LOAD_BALANCES, &account_ids);
@@ -278,12 +286,12 @@ static uint64_t *changed_kinds(const struct ledger_facts *facts, struct ledger_a
     return kinds;
 }
 
+/* `kinds`: which balances of each account, as bits by kind number. */
 static void add_balances(const struct store_postgres *store, struct postgres_session *session,
                          const struct ledger_facts *facts, struct ledger_account **sorted,
-                         struct postgres_exchange *exchange)
+                         const uint64_t *kinds, struct postgres_exchange *exchange)
 {
     struct postgres_array *arrays = session->arrays;
-    const uint64_t *kinds = changed_kinds(facts, sorted);
     postgres_array_begin(&arrays[0], POSTGRES_TEXT);
     postgres_array_begin(&arrays[1], POSTGRES_INT2);
     postgres_array_begin(&arrays[2], POSTGRES_INT8);
@@ -353,6 +361,31 @@ static enum store_fault commit_fault(struct store_postgres *store, enum postgres
     return fault == STORE_CORRUPT ? STORE_UNAVAILABLE : fault;
 }
 
+static void begin_writing(struct postgres_session *session, struct postgres_exchange *exchange)
+{
+    session->connection.warned = false;
+    postgres_exchange_open(exchange, &session->connection);
+}
+
+/* Adds the COMMIT to what is to be written, and waits for its end. */
+static enum store_fault end_writing(struct store_postgres *store, struct postgres_session *session,
+                                    struct postgres_exchange *exchange)
+{
+    postgres_exchange_add(exchange, POSTGRES_COMMIT, NULL);
+    enum postgres_end end = postgres_exchange_end(exchange);
+    enum store_fault fault = STORE_OK;
+    if (end != POSTGRES_DONE) {
+        fault = commit_fault(store, end, exchange);
+    } else if (session->connection.warned) {
+        /* It is done, but not replicated as it was asked to be. */
+        fault = STORE_UNKNOWN;
+    }
+    session->in_transaction = end != POSTGRES_DONE && session->connection.link != NULL;
+    postgres_exchange_close(exchange);
+    session_rollback(session);
+    return fault;
+}
+
 enum store_fault postgres_commit(struct store *base, unsigned number,
                                  const struct ledger_facts *facts)
 {
@@ -361,34 +394,21 @@ enum store_fault postgres_commit(struct store *base, unsigned number,
     if (session->loaded != facts) {
         return STORE_CONFLICT;
     }
-    session->connection.warned = false;
     struct postgres_exchange exchange;
-    postgres_exchange_open(&exchange, &session->connection);
+    begin_writing(session, &exchange);
     if (facts->n_new > 0) {
         add_transactions(store, session, facts, &exchange);
     }
     if (facts->n_entries > 0) {
         struct ledger_account **sorted = sorted_accounts(facts);
         add_entries(store, session, facts, &exchange);
-        add_balances(store, session, facts, sorted, &exchange);
+        add_balances(store, session, facts, sorted, changed_kinds(facts, sorted), &exchange);
         add_accounts(session, facts, sorted, &exchange);
     }
     if (facts->n_new == 0 && facts->n_accounts == 0) {
         postgres_exchange_add(&exchange, POSTGRES_CONFIRM, NULL);
     }
-    postgres_exchange_add(&exchange, POSTGRES_COMMIT, NULL);
-    enum postgres_end end = postgres_exchange_end(&exchange);
-    enum store_fault fault = STORE_OK;
-    if (end != POSTGRES_DONE) {
-        fault = commit_fault(store, end, &exchange);
-    } else if (session->connection.warned) {
-        /* It is done, but not replicated as it was asked to be. */
-        fault = STORE_UNKNOWN;
-    }
-    session->in_transaction = end != POSTGRES_DONE && session->connection.link != NULL;
-    postgres_exchange_close(&exchange);
-    session_rollback(session);
-    return fault;
+    return end_writing(store, session, &exchange);
 }
 
 void postgres_abandon(struct store *base, unsigned number, const struct ledger_facts *facts)
@@ -397,4 +417,48 @@ void postgres_abandon(struct store *base, unsigned number, const struct ledger_f
     if (session->loaded == facts) {
         session_rollback(session);
     }
+}
+
+/* --- copying --- */
+
+/* The balances that are not zero. */
+static uint64_t *balances_that_are(const struct ledger_facts *rows, struct ledger_account **sorted)
+{
+    uint64_t *kinds = base_arena_take_zeroed(rows->arena, rows->n_accounts, sizeof *kinds);
+    for (size_t i = 0; i < rows->n_accounts; i++) {
+        for (size_t kind = 0; kind < rows->kinds->n_kinds; kind++) {
+            const struct ledger_balance *balance = &sorted[i]->balances[kind];
+            if (balance->available_minor != 0 || balance->held_minor != 0) {
+                kinds[i] |= UINT64_C(1) << kind;
+            }
+        }
+    }
+    return kinds;
+}
+
+enum store_fault postgres_copy_in(struct store *base, const struct ledger_facts *rows)
+{
+    struct store_postgres *store = (struct store_postgres *)base;
+    struct postgres_session *session = &store->sessions[0];
+    if (session->connection.link == NULL &&
+        !postgres_store_connect(store, &session->connection, true)) {
+        return STORE_UNAVAILABLE;
+    }
+    struct postgres_exchange exchange;
+    begin_writing(session, &exchange);
+    postgres_exchange_add(&exchange, POSTGRES_BEGIN, NULL);
+    if (rows->n_new > 0) {
+        add_transactions(store, session, rows, &exchange);
+    }
+    if (rows->n_entries > 0) {
+        add_entries(store, session, rows, &exchange);
+    }
+    if (rows->n_accounts > 0) {
+        struct ledger_account **sorted = sorted_accounts(rows);
+        struct base_bytes account_ids = list_account_ids(session, rows, sorted);
+        postgres_exchange_add(&exchange, POSTGRES_ADD_ACCOUNTS, &account_ids);
+        add_balances(store, session, rows, sorted, balances_that_are(rows, sorted), &exchange);
+        add_accounts(session, rows, sorted, &exchange);
+    }
+    return end_writing(store, session, &exchange);
 }

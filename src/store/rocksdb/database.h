@@ -10,7 +10,7 @@
  *   look.c           what is looked at before anything is changed
  *   open.c           opening and closing
  *   account_cache.c  the writer's cache of accounts
- *   write.c          load and commit
+ *   write.c          load and commit, and what is copied in
  *   reads.c          reads of transactions and accounts
  *   history.c        pages of an account's history
  *   cursors.c        walks over whole tables
@@ -135,12 +135,18 @@ bool store_rocksdb_kinds_match(struct store_rocksdb *store, const struct ledger_
 char *store_rocksdb_write_synced(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
                                  size_t n_transactions) BASE_MUST_USE;
 
+/* Puts the row that says which format the store has. */
+void store_rocksdb_put_format(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
+                              uint64_t format);
+
 /* There is one session. */
 enum store_fault store_rocksdb_load(struct store *store, unsigned session,
                                     struct ledger_facts *facts);
 enum store_fault store_rocksdb_commit(struct store *store, unsigned session,
                                       const struct ledger_facts *facts);
 void store_rocksdb_abandon(struct store *store, unsigned session, const struct ledger_facts *facts);
+enum store_fault store_rocksdb_copy_in(struct store *store, const struct ledger_facts *rows);
+enum store_fault store_rocksdb_copy_end(struct store *store);
 bool store_rocksdb_ready(struct store *store, const char **ret_reason);
 
 /* --- reads.c --- */

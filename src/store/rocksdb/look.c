@@ -200,7 +200,21 @@ bool store_rocksdb_look(struct store_rocksdb_opening *opening)
         !look_inside(opening, &found)) {
         return false;
     }
-    if (found.has_format && found.format != STORE_ROCKSDB_FORMAT) {
+    bool is_copy = found.has_format && found.format == STORE_ROCKSDB_FORMAT_COPYING;
+    if (is_copy && !opening->options->copying) {
+        return STORE_ROCKSDB_REFUSE(
+            opening,
+            "the store in %s is a copy that has not come to its end: run the same `zandaka copy` "
+            "again, which goes on where it was, or remove the directory",
+            directory);
+    }
+    if (found.has_format && !is_copy && opening->options->copying) {
+        return STORE_ROCKSDB_REFUSE(opening,
+                                    "%s holds a store already, and no copy that was interrupted: "
+                                    "name a directory that is empty or does not exist",
+                                    directory);
+    }
+    if (found.has_format && !is_copy && found.format != STORE_ROCKSDB_FORMAT) {
         return STORE_ROCKSDB_REFUSE(opening,
                                     "the store in %s has format %" PRIu64
                                     ", and this version knows format %d "

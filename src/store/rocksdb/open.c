@@ -159,12 +159,9 @@ static bool write_beginning(const struct store_rocksdb_opening *opening,
 {
     struct store_rocksdb *store = opening->store;
     if (opening->is_new) {
-        struct base_writer format = {NULL, 0, 0};
-        store_rocksdb_write_format(&format);
-        rocksdb_writebatch_put_cf(batch, store->families[STORE_ROCKSDB_DEFAULT],
-                                  STORE_ROCKSDB_FORMAT_KEY.bytes, STORE_ROCKSDB_FORMAT_KEY.length,
-                                  (const char *)format.bytes, format.length);
-        base_writer_release(&format);
+        store_rocksdb_put_format(store, batch,
+                                 opening->options->copying ? STORE_ROCKSDB_FORMAT_COPYING
+                                                           : STORE_ROCKSDB_FORMAT);
     }
     char *error = store_rocksdb_write_synced(store, batch, 0);
     return error == NULL || store_rocksdb_refuse_with_words(opening, error);
@@ -249,6 +246,8 @@ static const struct store_backend backend = {
     .cursor_close = store_rocksdb_cursor_close,
     .ready = store_rocksdb_ready,
     .close = store_rocksdb_close,
+    .copy_in = store_rocksdb_copy_in,
+    .copy_end = store_rocksdb_copy_end,
 };
 
 struct store *store_rocksdb_open(const struct store_rocksdb_options *options,

@@ -34,9 +34,9 @@ size_t store_rocksdb_entry_key(struct base_text account_id, int64_t sequence,
     return account_id.length + 1 + 8;
 }
 
-void store_rocksdb_write_format(struct base_writer *writer)
+void store_rocksdb_write_format(struct base_writer *writer, uint64_t format)
 {
-    base_write_varint(writer, STORE_ROCKSDB_FORMAT);
+    base_write_varint(writer, format);
 }
 
 void store_rocksdb_write_state(struct base_writer *writer, struct store_rocksdb_state state)

@@ -30,6 +30,8 @@
 
 /* What is written under "format". A store with another number is refused. */
 #define STORE_ROCKSDB_FORMAT 2
+/* The same while another store is being copied into it: no version opens that as a store. */
+#define STORE_ROCKSDB_FORMAT_COPYING (1000 + STORE_ROCKSDB_FORMAT)
 
 #define STORE_ROCKSDB_FORMAT_KEY BASE_TEXT("format")
 #define STORE_ROCKSDB_STATE_KEY BASE_TEXT("state")
@@ -59,7 +61,7 @@ size_t store_rocksdb_entry_key(struct base_text account_id, int64_t sequence,
                                uint8_t key[STORE_ROCKSDB_ENTRY_KEY_MAX_BYTES]);
 
 /* Values are appended to `writer`. */
-void store_rocksdb_write_format(struct base_writer *writer);
+void store_rocksdb_write_format(struct base_writer *writer, uint64_t format);
 void store_rocksdb_write_state(struct base_writer *writer, struct store_rocksdb_state state);
 void store_rocksdb_write_kind(struct base_writer *writer, int stored_number);
 /* `caller` empty: not known. */

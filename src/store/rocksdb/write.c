@@ -299,6 +299,16 @@ static void put(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
                               (const char *)value.bytes, value.length);
 }
 
+void store_rocksdb_put_format(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
+                              uint64_t format)
+{
+    struct base_writer row = {NULL, 0, 0};
+    store_rocksdb_write_format(&row, format);
+    put(store, batch, STORE_ROCKSDB_DEFAULT, base_bytes_of(STORE_ROCKSDB_FORMAT_KEY),
+        base_writer_bytes(&row));
+    base_writer_release(&row);
+}
+
 char *store_rocksdb_write_synced(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
                                  size_t n_transactions)
 {
@@ -349,18 +359,25 @@ static void put_ids(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
     }
 }
 
-static void put_entries(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
-                        const struct ledger_facts *facts)
+/* Where each entry's transaction is in the journal, when it is written with it. */
+static uint64_t *positions_of_new(const struct store_rocksdb *store,
+                                  const struct ledger_facts *facts)
 {
-    struct base_arena *arena = facts->arena;
-    struct keyed *keys = base_arena_take(arena, facts->n_entries * sizeof *keys);
-    uint64_t *positions = base_arena_take(arena, facts->n_entries * sizeof *positions);
+    uint64_t *positions = base_arena_take(facts->arena, facts->n_entries * sizeof *positions);
     for (size_t i = 0; i < facts->n_new; i++) {
         const struct ledger_transaction *transaction = facts->new_transactions[i];
         for (size_t entry = 0; entry < transaction->n_entries; entry++) {
             positions[transaction->first_entry + entry] = store->state.position + 1 + i;
         }
     }
+    return positions;
+}
+
+static void put_entries(struct store_rocksdb *store, rocksdb_writebatch_t *batch,
+                        const struct ledger_facts *facts, const uint64_t *positions)
+{
+    struct base_arena *arena = facts->arena;
+    struct keyed *keys = base_arena_take(arena, facts->n_entries * sizeof *keys);
     for (size_t i = 0; i < facts->n_entries; i++) {
         const struct ledger_entry *entry = &facts->entries[i];
         uint8_t *key = base_arena_take(arena, STORE_ROCKSDB_ENTRY_KEY_MAX_BYTES);
@@ -452,7 +469,7 @@ enum store_fault store_rocksdb_commit(struct store *base, unsigned session,
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     put_journal(store, batch, facts);
     put_ids(store, batch, facts);
-    put_entries(store, batch, facts);
+    put_entries(store, batch, facts, positions_of_new(store, facts));
     struct changed_accounts changed = put_accounts(store, batch, facts);
     write_or_stop(store, batch, facts->n_new);
     rocksdb_writebatch_destroy(batch);
@@ -461,5 +478,74 @@ enum store_fault store_rocksdb_commit(struct store *base, unsigned session,
                                         changed.rows[i]);
     }
     store->undisturbed = NULL;
+    return STORE_OK;
+}
+
+/* --- copying --- */
+
+/* Where each entry's transaction is in the journal, when it is there already. */
+static enum store_fault positions_of_recorded(struct store_rocksdb *store,
+                                              const struct ledger_facts *rows,
+                                              uint64_t **ret_positions)
+{
+    struct keyed *ids = base_arena_take(rows->arena, rows->n_entries * sizeof *ids);
+    for (size_t i = 0; i < rows->n_entries; i++) {
+        ids[i] = (struct keyed){rows->entries[i].transaction_id, i};
+    }
+    sort_keyed(ids, rows->n_entries);
+    /* A transaction of several legs is named by each of them. */
+    struct keyed *unique = base_arena_take(rows->arena, rows->n_entries * sizeof *unique);
+    size_t n_unique = 0;
+    for (size_t i = 0; i < rows->n_entries; i++) {
+        if (i == 0 || !base_text_equal(ids[i].key, ids[i - 1].key)) {
+            unique[n_unique++] = ids[i];
+        }
+    }
+    struct base_bytes *values;
+    enum store_fault fault =
+        get_keyed(store, STORE_ROCKSDB_IDS, unique, n_unique, rows->arena, &values);
+    uint64_t *positions = base_arena_take(rows->arena, rows->n_entries * sizeof *positions);
+    size_t at = 0;
+    for (size_t i = 0; fault == STORE_OK && i < rows->n_entries; i++) {
+        at += i > 0 && !base_text_equal(ids[i].key, ids[i - 1].key);
+        if (values[at].bytes == NULL ||
+            !store_rocksdb_read_position(values[at], &positions[ids[i].index])) {
+            fault = store_rocksdb_row_fault("a transaction id", ids[i].key);
+        }
+    }
+    *ret_positions = positions;
+    return fault;
+}
+
+enum store_fault store_rocksdb_copy_in(struct store *base, const struct ledger_facts *rows)
+{
+    struct store_rocksdb *store = store_rocksdb_of(base);
+    base_assert(!store->read_only);
+    uint64_t *positions = NULL;
+    enum store_fault fault =
+        rows->n_entries > 0 ? positions_of_recorded(store, rows, &positions) : STORE_OK;
+    if (fault != STORE_OK) {
+        return fault;
+    }
+    if (!may_write(store)) {
+        return STORE_UNAVAILABLE;
+    }
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    put_journal(store, batch, rows);
+    put_ids(store, batch, rows);
+    put_entries(store, batch, rows, positions);
+    (void)put_accounts(store, batch, rows);
+    write_or_stop(store, batch, rows->n_new);
+    rocksdb_writebatch_destroy(batch);
+    return STORE_OK;
+}
+
+enum store_fault store_rocksdb_copy_end(struct store *base)
+{
+    struct store_rocksdb *store = store_rocksdb_of(base);
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    store_rocksdb_put_format(store, batch, STORE_ROCKSDB_FORMAT);
+    write_or_stop(store, batch, 0);
+    rocksdb_writebatch_destroy(batch);
     return STORE_OK;
 }
