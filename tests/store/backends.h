@@ -20,8 +20,8 @@ struct backend {
     bool keeps_marks;
     /* A new, empty store at a new place. `kinds` outlives both. */
     struct store *(*open)(const struct ledger_kinds *kinds, void **ret_place);
-    /* A new store at a new place, to copy another into; reopened when that has ended. NULL function:
-     * it cannot be copied into. */
+    /* A new store at a new place, to copy another into; reopened when that has ended. NULL
+     * function: it cannot be copied into. */
     struct store *(*open_copy)(const struct ledger_kinds *kinds, void **ret_place);
     /* Closes `store` in good order and opens its place again. `kinds` may have grown since, or be
      * NULL to open only for reading. NULL function: the stores of this backend end with the
