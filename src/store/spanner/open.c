@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 /* What is told of each state: to whoever asks for readiness, and in the log. */
@@ -363,10 +362,6 @@ static struct store_spanner *new_store(const struct ledger_kinds *kinds)
 
 static void open_sessions(struct store_spanner *store)
 {
-    if (getrandom(&store->target.process_id, sizeof store->target.process_id, 0) !=
-        sizeof store->target.process_id) {
-        base_stop("the system gives no random numbers");
-    }
     for (size_t i = 0; i < BASE_SPANNER_SESSIONS; i++) {
         spanner_connection_open(&store->sessions[i].connection, &store->target,
                                 ++store->n_connections);

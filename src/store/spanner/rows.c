@@ -371,7 +371,7 @@ static bool attempt(struct spanner_connection *connection, const struct spanner_
 bool spanner_read(struct spanner_connection *connection, const struct spanner_moment *moment,
                   size_t n_reads, struct spanner_read *reads, struct spanner_result *ret_result)
 {
-    base_assert(n_reads <= SPANNER_READS_MAX);
+    base_assert(n_reads >= 1 && n_reads <= SPANNER_READS_MAX);
     struct reading readings[SPANNER_READS_MAX];
     for (size_t i = 0; i < n_reads; i++) {
         reading_open(&readings[i], connection, moment, &reads[i]);
@@ -379,7 +379,8 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
     int64_t deadline_mono_ns = spanner_deadline(BASE_DATABASE_ANSWER_TIMEOUT_MS);
     const struct spanner_call *failed = NULL;
     bool again = true;
-    /* The first read of a transaction gives it its id, which the others wait for. */
+    /* The first read of a transaction gives it its id, which the others wait for. One that breaks
+     * before has perhaps begun one that nobody can name: the next attempt begins another. */
     size_t n_first = n_reads;
     if (moment->which == SPANNER_OF_TRANSACTION && moment->transaction->id.length == 0) {
         n_first = 1;
@@ -391,9 +392,6 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
             }
             n_first = n_reads;
             tries--;
-        } else if (moment->which == SPANNER_OF_TRANSACTION && moment->transaction->id.length == 0) {
-            /* It may have begun, and nobody knows under which id. */
-            break;
         }
     }
     ret_result->status = failed->status;

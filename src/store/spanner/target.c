@@ -2,6 +2,7 @@
 #include "store/spanner/database.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 /* Google's service. */
 #define SERVICE BASE_TEXT("spanner.googleapis.com:443")
@@ -82,11 +83,16 @@ bool spanner_target_read(struct base_text url, struct base_text emulator, struct
             return false;
         }
     }
+    uint64_t process_id;
+    if (getrandom(&process_id, sizeof process_id, 0) != sizeof process_id) {
+        base_stop("the system gives no random numbers");
+    }
     *ret_target = (struct spanner_target){
         .address = base_arena_text(arena, emulator.length > 0 ? emulator : SERVICE),
         .emulator = emulator.length > 0,
         .instance = base_arena_text(arena, instance),
         .database = base_arena_text(arena, database),
+        .process_id = process_id,
     };
     *ret_staleness_ms = staleness_ms;
     return true;
