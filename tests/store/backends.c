@@ -2,6 +2,7 @@
 
 #include "cluster.h"
 #include "emulator.h"
+#include "fake_spanner.h"
 #include "place.h"
 #include "store/memory/memory.h"
 #include "store/postgres/postgres.h"
@@ -179,6 +180,65 @@ static void spanner_destroy(struct store *store, void *place)
     free(place);
 }
 
+/* --- the fake of Spanner: a place is a database, and the network fails --- */
+
+struct fake_place {
+    struct base_arena arena;
+    struct base_text url;
+};
+
+/* Only faults that the store gets over by itself: nobody may notice. Each test has others. */
+static void set_fake_rates(void)
+{
+    static const char *const faults[] = {"StreamingRead unavailable",
+                                         "StreamingRead cut",
+                                         "StreamingRead cut_reset",
+                                         "StreamingRead cut_connection",
+                                         "Commit unavailable",
+                                         "Commit token",
+                                         "Commit lost",
+                                         "Commit lost_reset",
+                                         "Commit lost_unknown",
+                                         "Commit lost_connection",
+                                         "Commit unsent",
+                                         "Commit unsent_reset",
+                                         "Commit unsent_unknown",
+                                         "Commit unsent_connection"};
+    static unsigned seed = 0;
+    fake_spanner_command("seed %u", ++seed);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        fake_spanner_command("rate %s 0.005", faults[i]);
+    }
+}
+
+static struct store *fake_spanner_open_new(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct fake_place *place = base_allocate_zeroed(1, sizeof *place);
+    *ret_place = place;
+    fake_spanner_command("clear");
+    place->url = fake_spanner_database(&place->arena);
+    struct store *store = fake_spanner_store(place->url, kinds);
+    set_fake_rates();
+    return store;
+}
+
+static struct store *fake_spanner_reopen(struct store *store, void *place,
+                                         const struct ledger_kinds *kinds)
+{
+    store_close(store);
+    return fake_spanner_store(((struct fake_place *)place)->url, kinds);
+}
+
+static void fake_spanner_destroy(struct store *store, void *place)
+{
+    store_close(store);
+    if (fake_spanner_count("violations") != 0) {
+        base_stop("the store has broken a rule of Spanner's API");
+    }
+    base_arena_release(&((struct fake_place *)place)->arena);
+    free(place);
+}
+
 const struct backend backends[] = {
     {.name = "memory", .keeps_marks = true, .open = memory_open, .destroy = memory_destroy},
     {.name = "rocksdb",
@@ -201,5 +261,11 @@ const struct backend backends[] = {
      .open = spanner_open_new,
      .reopen = spanner_reopen,
      .destroy = spanner_destroy},
+    {.name = "fake_spanner",
+     .is_present = fake_spanner_is_present,
+     .keeps_marks = true,
+     .open = fake_spanner_open_new,
+     .reopen = fake_spanner_reopen,
+     .destroy = fake_spanner_destroy},
 };
 const size_t n_backends = sizeof backends / sizeof backends[0];

@@ -11,20 +11,30 @@ line on standard input, answers each with one line, and ends when the input does
     multiplexed yes|no      what sessions it gives from now on
     database NAME           makes an empty database, and its instance
     seed N                  of what is random
-    rate FAULT P            the share of calls that get the fault (faults.py has them)
+    rate METHOD FAULT P     the share of the method's calls that get the fault (faults.py has them)
     script METHOD FAULT N   the next N calls of the method get the fault; `none`: they are let be
+    delay MS                what aborted transactions are asked to wait, by RetryInfo
+    clear                   no more faults, and everything is counted anew
     cut                     closes all connections
-    figures                 calls, faults, broken rules and more so far, as JSON
+    count calls METHOD      how many there were
+    count faults METHOD F   how many calls got the fault; without names, how many got any
+    count previous          how many transactions named the attempt before
+    count violations        how often a client broke a rule; standard error says which
+
+Exit status 77, with the reason, where Python's gRPC or protoc is not installed.
 """
 import concurrent.futures
-import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 import types as python_types
 
-import grpc
+try:
+    import grpc
+except ImportError:
+    sys.exit(print("SKIPPED: there is no python3-grpcio", file=sys.stderr) or 77)
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from admin import Admin
@@ -74,9 +84,12 @@ def add_service(server, name, methods, method_types):
 
 
 def obey(words, service, admin, proxy):
-    if words[0] == "figures":
-        return json.dumps(service.figures())
     with service.lock:
+        if words[0] == "count":
+            return str(service.count(words[1], " ".join(words[2:])))
+        if words[0] == "clear":
+            service.clear()
+            return "done"
         if words[0] == "multiplexed":
             service.multiplexed = words[1] == "yes"
         elif words[0] == "database":
@@ -85,9 +98,11 @@ def obey(words, service, admin, proxy):
         elif words[0] == "seed":
             service.faults.seed(int(words[1]))
         elif words[0] == "rate":
-            service.faults.set_rate(words[1], float(words[2]))
+            service.faults.set_rate(words[1], words[2], float(words[3]))
         elif words[0] == "script":
             service.faults.add(words[1], words[2], int(words[3]))
+        elif words[0] == "delay":
+            service.delay_ms = int(words[1])
         elif words[0] == "cut":
             proxy.cut_all()
         else:
@@ -96,6 +111,9 @@ def obey(words, service, admin, proxy):
 
 
 def main():
+    if shutil.which("protoc") is None:
+        print("SKIPPED: there is no protoc", file=sys.stderr)
+        sys.exit(77)
     types, method_types = load(sys.argv[1])
     service = Service(types, lambda peer: proxy.cut(peer))
     admin = Admin(types, service)

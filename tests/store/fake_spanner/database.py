@@ -25,6 +25,7 @@ class Transaction:
         self.commit_us = None
         self.seq_num = 0  # of the last precommit token
         self.has_read = False
+        self.not_before = 0  # aborted: when the next attempt may begin (monotonic seconds)
         self.pending = None  # mutations of a commit that was answered with a token
 
 
@@ -220,11 +221,7 @@ class Database:
                 raise Refused("FAILED_PRECONDITION",
                               f"{column.name} must not be NULL in table {table.name}.")
         for text, condition in table.checks:
-            try:
-                holds = condition(row)
-            except TypeError:
-                holds = True  # NULL is no violation
-            if not holds:
+            if not condition(row):
                 raise Refused("OUT_OF_RANGE", f"Check constraint `{table.name}`.({text}) is violated "
                               f"for key {list(row_key)}")
         if table.parent is not None:

@@ -33,27 +33,34 @@ BY_METHOD = {
 class Faults:
     def __init__(self):
         self.random = random.Random(1)
-        self.rates = {}
+        self.rates = {}  # (method, fault): share of the method's calls
         self.script = {}  # method: faults of its next calls
         self.counts = {}
 
     def seed(self, number):
         self.random = random.Random(number)
 
-    def set_rate(self, fault, rate):
-        if not any(fault in faults for faults in BY_METHOD.values()):
-            raise ValueError(f"no such fault: {fault}")
-        self.rates[fault] = rate
+    def clear(self):
+        self.rates.clear()
+        self.script.clear()
+        self.counts.clear()
 
-    def add(self, method, fault, times):
+    def check(self, method, fault):
         if fault not in BY_METHOD[method] + ("none",):
             raise ValueError(f"no such fault of {method}: {fault}")
+
+    def set_rate(self, method, fault, rate):
+        self.check(method, fault)
+        self.rates[method, fault] = rate
+
+    def add(self, method, fault, times):
+        self.check(method, fault)
         self.script.setdefault(method, []).extend([fault] * times)
 
     def choose(self, method, applies):
         """The fault of this call, or None; only one of those for which applies(fault) is true."""
         script = self.script.get(method)
-        if script:
+        if script and (script[0] == "none" or applies(script[0])):
             fault = script.pop(0)
             if fault == "none":
                 return None
@@ -61,7 +68,7 @@ class Faults:
             possible = [fault for fault in BY_METHOD.get(method, ()) if applies(fault)]
             point = self.random.random()
             for fault in possible:
-                point -= self.rates.get(fault, 0)
+                point -= self.rates.get((method, fault), 0)
                 if point < 0:
                     break
             else:

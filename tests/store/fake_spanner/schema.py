@@ -1,7 +1,8 @@
 """The statements that make a schema, as far as the fake understands them: CREATE TABLE with types,
 NOT NULL, CHECK, PRIMARY KEY and INTERLEAVE IN PARENT, and CREATE [UNIQUE] INDEX with STORING. What
-it does not understand is an error: nothing is passed over.
+it does not understand is an error.
 """
+import operator
 import re
 
 
@@ -9,12 +10,12 @@ class SchemaError(Exception):
     pass
 
 
-TOKEN = re.compile(r"\s*(?:--[^\n]*\n\s*)*(`[^`]+`|[A-Za-z_][A-Za-z0-9_]*|\d+|'[^']*'|>=|<=|<>|!=|[(),<>=.+*-])")
+TOKEN = re.compile(r"""\s*(`[^`]+`|[rR]?'[^']*'|[A-Za-z_][A-Za-z0-9_]*|\d+|>=|<=|<>|!=|[(),<>=.+*-])""")
 
 
 def tokens_of(statement):
     tokens, at = [], 0
-    statement = statement.rstrip().rstrip(";").rstrip()
+    statement = re.sub(r"(?m)^\s*--.*$", "", statement).rstrip().rstrip(";").rstrip()
     while at < len(statement):
         match = TOKEN.match(statement, at)
         if not match:
@@ -128,28 +129,93 @@ class Parser:
         return Column(name, kind, length, is_array, not_null)
 
     def check(self, columns):
-        """A condition on a row, of comparisons joined by AND and OR."""
+        """A condition on a row: its text, and a function that says whether a row keeps it."""
         self.expect("(")
-        depth, words = 1, []
-        while depth > 0:
-            word = self.word()
-            depth += (word == "(") - (word == ")")
-            words.append(word)
-        words.pop()
-        source = []
-        for word in words:
-            if word in columns:
-                source.append(f"row[{word!r}]")
-            elif word.upper() in ("AND", "OR", "NOT"):
-                source.append(word.lower())
-            elif word in ("=", "<>"):
-                source.append({"=": "==", "<>": "!="}[word])
-            elif re.fullmatch(r"\d+|'[^']*'|>=|<=|!=|[()<>+*-]", word):
-                source.append(word)
-            else:
-                raise SchemaError(f"a condition that the fake does not understand: {word}")
-        condition = eval("lambda row: " + " ".join(source), {"__builtins__": {}})
-        return " ".join(words), condition
+        begins = self.at
+        condition = Conditions(self, columns).either()
+        text = " ".join(self.tokens[begins:self.at])
+        self.expect(")")
+        return text, lambda row: condition(row) is not False  # NULL is no violation
+
+
+FUNCTIONS = {
+    "ARRAY_LENGTH": len,
+    "ARRAY_MIN": lambda values: min(values, default=None),
+    "ARRAY_MAX": lambda values: max(values, default=None),
+    "REGEXP_CONTAINS": lambda text, pattern: re.search(pattern, text) is not None,
+}
+COMPARISONS = {"=": operator.eq, "<>": operator.ne, "!=": operator.ne, "<": operator.lt,
+               "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+def unless_null(function, *operands):
+    def evaluate(row):
+        values = [operand(row) for operand in operands]
+        return None if any(value is None for value in values) else function(*values)
+    return evaluate
+
+
+class Conditions:
+    """Conditions of SQL, each as a function of a row. Three-valued: None is NULL."""
+
+    def __init__(self, parser, columns):
+        self.parser = parser
+        self.columns = columns
+
+    def either(self):
+        condition = self.both()
+        while self.parser.take("OR"):
+            left, right = condition, self.both()
+            condition = lambda row, left=left, right=right: any_of(left(row), right(row))
+        return condition
+
+    def both(self):
+        condition = self.comparison()
+        while self.parser.take("AND"):
+            left, right = condition, self.comparison()
+            condition = lambda row, left=left, right=right: all_of(left(row), right(row))
+        return condition
+
+    def comparison(self):
+        left = self.operand()
+        if self.parser.take("BETWEEN"):
+            low = self.operand()
+            self.parser.expect("AND")
+            return unless_null(lambda value, low, high: low <= value <= high, left, low,
+                               self.operand())
+        for sign, compare in COMPARISONS.items():
+            if self.parser.take(sign):
+                return unless_null(compare, left, self.operand())
+        return left
+
+    def operand(self):
+        if self.parser.take("("):
+            condition = self.either()
+            self.parser.expect(")")
+            return condition
+        word = self.parser.word()
+        if word.upper() in FUNCTIONS:
+            self.parser.expect("(")
+            arguments = [self.operand()]
+            while self.parser.take(","):
+                arguments.append(self.operand())
+            self.parser.expect(")")
+            return unless_null(FUNCTIONS[word.upper()], *arguments)
+        if word in self.columns:
+            return lambda row: row[word]
+        if word.isdigit():
+            return lambda row: int(word)
+        if word.lower().startswith(("'", "r'")):
+            return lambda row: word[word.index("'") + 1:-1]
+        raise SchemaError(f"a condition that the fake does not understand, at {word!r}")
+
+
+def any_of(*values):
+    return True if True in values else None if None in values else False
+
+
+def all_of(*values):
+    return False if False in values else None if None in values else True
 
 
 def create_table(parser, tables):
@@ -157,23 +223,16 @@ def create_table(parser, tables):
     table = Table(parser.word())
     if table.name in tables and not exists_ok:
         raise SchemaError(f"Duplicate name in schema: {table.name}")
-    checks = []
     parser.expect("(")
     while not parser.take(")"):
         if parser.take("CONSTRAINT"):
             parser.word()
-        if parser.peek("CHECK", "("):
-            parser.word()
-            checks.append(parser.at)
-            parser.check(table.columns)
+        if parser.take("CHECK"):
+            table.checks.append(parser.check(table.columns))
         else:
             column = parser.column()
             table.columns[column.name] = column
         parser.take(",")
-    for at in checks:  # a condition may stand before the columns that it names
-        after, parser.at = parser.at, at
-        table.checks.append(parser.check(table.columns))
-        parser.at = after
     parser.expect("PRIMARY", "KEY")
     table.key = parser.key_parts()
     while parser.take(","):
@@ -204,7 +263,10 @@ def create_index(parser, tables, unique):
 
 
 def apply_statement(statement, tables):
-    """Adds what the statement makes to `tables`, by name."""
+    """Adds what the statement makes to `tables`, by name. Views, which are for people and not for
+    the API's reads, are taken as they are."""
+    if re.match(r"(?s)(\s*--[^\n]*\n)*\s*CREATE OR REPLACE VIEW\s", statement):
+        return
     parser = Parser(statement)
     parser.expect("CREATE")
     if parser.take("TABLE"):

@@ -1,11 +1,13 @@
 """The calls: sessions, transactions, reads and commits, with the faults that are asked for.
 
 What a client must send with each call is checked: one that breaks a rule is refused, and the rule is
-kept in `violations`, which tests look at in the end.
+told on standard error and counted, which tests look at in the end.
 """
 import contextlib
 import re
+import sys
 import threading
+import time
 import urllib.parse
 
 import grpc
@@ -43,14 +45,19 @@ class Service:
         self.sessions = {}
         self.n_sessions = 0
         self.calls = {}
-        self.violations = []
+        self.n_violations = 0
         self.previous_ids = 0  # transactions that named the attempt before
+        self.delay_ms = None  # what aborted ones are asked to wait; None: at random, not long
         self.last_requests = {}
 
     # --- what every call must have ---
 
+    def note_violation(self, rule):
+        self.n_violations += 1
+        print(f"fake Spanner: broken rule: {rule}", file=sys.stderr, flush=True)
+
     def violate(self, rule):
-        self.violations.append(rule)
+        self.note_violation(rule)
         raise Refused("INVALID_ARGUMENT", f"broken rule: {rule}")
 
     def check_headers(self, method, context, database, key, value, to_leader):
@@ -99,7 +106,7 @@ class Service:
             except Refused as error:
                 refused = error
             except Exception as error:
-                self.violations.append(f"the fake failed: {error!r}")
+                self.note_violation(f"the fake failed: {error!r}")
                 raise
         if refused is not None:
             self.end(context, refused)
@@ -110,7 +117,7 @@ class Service:
             context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was closed")
         if refused.status == "ABORTED" and getattr(refused, "with_delay", True):
             info = self.types.RetryInfo()
-            info.retry_delay.nanos = self.faults.random.randrange(20_000_000)
+            info.retry_delay.nanos = getattr(refused, "delay_ms", 0) * 1_000_000
             context.set_trailing_metadata((("google.rpc.retryinfo-bin", info.SerializeToString()),))
         context.abort(grpc.StatusCode[refused.status], refused.message)
 
@@ -142,8 +149,11 @@ class Service:
             previous = getattr(options.read_write, "multiplexed_session_previous_transaction_id", b"")
             if previous:
                 self.previous_ids += 1
-                if bytes(previous) not in database.transactions:
+                before = database.transactions.get(bytes(previous))
+                if before is None:
                     self.violate("the attempt before is a transaction of this database")
+                if time.monotonic() < before.not_before:
+                    self.violate("after an aborted transaction, as long is waited as was asked for")
             transaction = database.begin(session.name, True)
             if session.multiplexed and mutation_key is not None:
                 transaction.seq_num = 1
@@ -223,7 +233,7 @@ class Service:
         if end is not None:
             with self.lock:
                 if end.status == "ABORTED":
-                    transaction.state = "aborted"
+                    end = self.abort(transaction, end.message)
             self.end(context, end)
 
     def prepare_read(self, request, context):
@@ -250,12 +260,10 @@ class Service:
                                    options.read_only.return_read_timestamp):
             self.fill_transaction(first.metadata.transaction, transaction, options)
         messages = [first] + messages[1:]
-        end = {None: None, "aborted": Refused("ABORTED", "Transaction was aborted"),
-               "aborted_bare": Refused("ABORTED", "Transaction was aborted"),
+        end = {None: None, "aborted": Refused("ABORTED", fault),
+               "aborted_bare": Refused("ABORTED", fault),
                "cut": Refused(*ENDS[""]), "cut_reset": Refused("INTERNAL", RESET),
                "cut_connection": Refused("cut", "")}[fault]
-        if fault == "aborted_bare":
-            end.with_delay = False
         ends_at = self.faults.random.randint(0, len(messages)) if end is not None else None
         if not transaction.writes:
             transaction = None
@@ -322,6 +330,17 @@ class Service:
             return self.commit_with(session, request, fault)
         return None
 
+    def abort(self, transaction, fault):
+        """Aborts it; what is told of that, with how long to wait or without."""
+        transaction.state = "aborted"
+        refused = Refused("ABORTED", "Transaction was aborted")
+        refused.with_delay = fault == "aborted"
+        if refused.with_delay:
+            refused.delay_ms = self.faults.random.randrange(20) if self.delay_ms is None \
+                else self.delay_ms
+            transaction.not_before = time.monotonic() + refused.delay_ms / 1000
+        return refused
+
     def commit_with(self, session, request, fault):
         database = session.database
         transaction = database.find(request.transaction_id, session.name)
@@ -330,10 +349,7 @@ class Service:
                 self.fail_commit(database, transaction, fault)
             return self.committed(transaction)
         if fault is not None and fault.startswith("aborted"):
-            transaction.state = "aborted"
-            refused = Refused("ABORTED", "Transaction was aborted")
-            refused.with_delay = fault == "aborted"
-            raise refused
+            raise self.abort(transaction, fault)
         database.use(transaction)
         if fault is not None and fault.startswith("unsent"):
             self.fail_commit(database, transaction, fault)
@@ -367,7 +383,7 @@ class Service:
         given = request.precommit_token
         if not request.HasField("precommit_token") or given.seq_num != transaction.seq_num or \
                 given.precommit_token != self.token(transaction, transaction.seq_num):
-            self.violations.append("a commit shows the precommit token with the highest seq_num")
+            self.note_violation("a commit shows the precommit token with the highest seq_num")
             raise Refused("FAILED_PRECONDITION", f"the precommit token has the seq_num {given.seq_num}, "
                           f"not {transaction.seq_num}")
 
@@ -391,7 +407,17 @@ class Service:
         database.apply(statements)
         self.databases[name] = database
 
-    def figures(self):
-        with self.lock:
-            return {"calls": self.calls, "faults": self.faults.counts, "violations": self.violations,
-                    "previous_ids": self.previous_ids}
+    # --- for the test ---
+
+    def clear(self):
+        self.faults.clear()
+        self.calls.clear()
+        self.delay_ms = None
+        self.previous_ids = 0
+        self.n_violations = 0
+
+    def count(self, what, name):
+        faults = self.faults.counts
+        return {"calls": self.calls.get(name, 0),
+                "faults": faults.get(name, 0) if name else sum(faults.values()),
+                "previous": self.previous_ids, "violations": self.n_violations}[what]
