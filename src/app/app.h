@@ -93,6 +93,9 @@ bool app_store_check_url(struct base_text url, struct base_arena *arena,
 /* A store's URL as it may be shown and logged: without a password, in the arena. */
 struct base_text app_store_shown_url(struct base_text url, struct base_arena *arena);
 
+/* HOST:PORT of the emulator of Spanner that the environment names; empty: none. */
+struct base_text app_spanner_emulator(void);
+
 /* Opens the store of a URL. `kinds` NULL: only to read, whatever kinds it has served. NULL:
  * *ret_message says why, in the arena; *ret_exit is the status to end with. */
 struct store *app_store_open(struct base_text url, const struct ledger_kinds *kinds,

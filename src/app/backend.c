@@ -3,10 +3,14 @@
 #include "store/memory/memory.h"
 #include "store/postgres/postgres.h"
 #include "store/rocksdb/rocksdb.h"
+#include "store/spanner/spanner.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#define SCHEMES "`rocksdb:DIRECTORY`, `memory:` or `postgres://USER@HOST:PORT/DATABASE`"
+#define SCHEMES                                                                                    \
+    "`rocksdb:DIRECTORY`, `memory:`, `postgres://USER@HOST:PORT/DATABASE` or "                     \
+    "`spanner:projects/PROJECT/instances/INSTANCE/databases/DATABASE`"
 
 /* What is behind the URL's scheme. */
 static struct base_text rest_of(struct base_text url)
@@ -44,9 +48,9 @@ static const char *check_postgres(struct base_text url, struct base_arena *arena
 
 static const char *check_spanner(struct base_text url, struct base_arena *arena)
 {
-    (void)url;
+    struct base_text message;
     (void)arena;
-    return "this version of zandaka has no such backend; it has " SCHEMES;
+    return store_spanner_check_url(url, &message) ? NULL : message.bytes;
 }
 
 static struct store *open_memory(struct base_text url, const struct ledger_kinds *kinds,
@@ -96,6 +100,19 @@ static struct store *open_postgres_copy(struct base_text url, const struct ledge
     return store_postgres_open(&options, arena, ret_message);
 }
 
+struct base_text app_spanner_emulator(void)
+{
+    return base_text_of(getenv("SPANNER_EMULATOR_HOST"));
+}
+
+static struct store *open_spanner(struct base_text url, const struct ledger_kinds *kinds,
+                                  struct base_arena *arena, struct base_text *ret_message)
+{
+    const struct store_spanner_options options = {
+        .url = url, .emulator = app_spanner_emulator(), .kinds = kinds};
+    return store_spanner_open(&options, arena, ret_message);
+}
+
 static const struct backend {
     const char *scheme;
     const char *(*check)(struct base_text url, struct base_arena *arena);
@@ -109,7 +126,7 @@ static const struct backend {
     {"memory:", check_memory, open_memory, NULL},
     {"postgres://", check_postgres, open_postgres, open_postgres_copy},
     {"postgresql://", check_postgres, open_postgres, open_postgres_copy},
-    {"spanner:", check_spanner, NULL, NULL},
+    {"spanner:", check_spanner, open_spanner, NULL},
 };
 
 /* The backend that a URL names. NULL: *ret_message says why, without a password. */

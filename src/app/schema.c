@@ -1,13 +1,47 @@
 /* zandaka schema: the tables of a database. */
 #include "app/options.h"
 #include "store/postgres/postgres.h"
+#include "store/spanner/spanner.h"
 
 #include <stdlib.h>
 
-static bool is_database(struct base_text url)
+static bool starts_with(const char *url, const char *scheme)
 {
-    return base_text_starts_with(url, BASE_TEXT("postgres://")) ||
-           base_text_starts_with(url, BASE_TEXT("postgresql://"));
+    return base_text_starts_with(base_text_of(url), base_text_of(scheme));
+}
+
+static bool apply_postgres(const char *url, struct base_arena *arena, struct base_text *ret_message)
+{
+    return store_postgres_apply_schema(url, arena, ret_message);
+}
+
+static bool apply_spanner(const char *url, struct base_arena *arena, struct base_text *ret_message)
+{
+    const struct store_spanner_options options = {.url = base_text_of(url),
+                                                  .emulator = app_spanner_emulator()};
+    return store_spanner_apply_schema(&options, arena, ret_message);
+}
+
+/* The databases, which need a schema. */
+static const struct database {
+    const char *scheme;
+    void (*print)(FILE *out);
+    bool (*apply)(const char *url, struct base_arena *arena, struct base_text *ret_message);
+} databases[] = {
+    {"postgres://", store_postgres_print_schema, apply_postgres},
+    {"postgresql://", store_postgres_print_schema, apply_postgres},
+    {"spanner:", store_spanner_print_schema, apply_spanner},
+};
+
+/* NULL: the URL names no database. */
+static const struct database *find_database(const char *url)
+{
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        if (starts_with(url, databases[i].scheme)) {
+            return &databases[i];
+        }
+    }
+    return NULL;
 }
 
 int app_verb_schema(int argc, char **argv)
@@ -34,16 +68,17 @@ int app_verb_schema(int argc, char **argv)
     if (url == NULL || url[0] == '\0') {
         return app_options_wrong(&usage, "--store is missing");
     }
+    const struct database *database = find_database(url);
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message;
     if (!app_store_check_url(base_text_of(url), &arena, &message)) {
         status = app_options_wrong(&usage, "%.*s", BASE_TEXT_ARGS(message));
-    } else if (!is_database(base_text_of(url))) {
+    } else if (database == NULL) {
         status = app_options_wrong(&usage, "`%s` is no database: it needs no schema", url);
     } else if (!apply) {
-        store_postgres_print_schema(stdout);
+        database->print(stdout);
         status = APP_EXIT_DONE;
-    } else if (store_postgres_apply_schema(url, &arena, &message)) {
+    } else if (database->apply(url, &arena, &message)) {
         (void)printf("%.*s\n", BASE_TEXT_ARGS(message));
         status = APP_EXIT_DONE;
     } else {

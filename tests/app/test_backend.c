@@ -37,11 +37,22 @@ static void urls_that_open_nothing_say_why(void **state)
         {"postgres://a@b/c?wrong=1", &kinds, APP_EXIT_USAGE, "wrong"},
         {"postgresql://a:secret@b/c?wrong=1", &kinds, APP_EXIT_USAGE, "`postgresql://a:***@b/c"},
         {"postgres://a@/c?host=/nowhere", NULL, APP_EXIT_COULD_NOT, "cannot be reached"},
-        {"spanner:projects/p/instances/i/databases/d", &kinds, APP_EXIT_USAGE, "no such backend"},
+        {"spanner:", &kinds, APP_EXIT_USAGE, "needs a database"},
+        {"spanner:projects/p/instances/i", &kinds, APP_EXIT_USAGE, "needs a database"},
+        {"spanner:projects/p/instances/i/databases/", &kinds, APP_EXIT_USAGE, "needs a database"},
+        {"spanner:projects/p/instances/i/databases/d/e", &kinds, APP_EXIT_USAGE, "a database"},
+        {"spanner:projects/p/instances/i/databases/d?max_staleness_ms=3600001", &kinds,
+         APP_EXIT_USAGE, "0 to 3600000"},
+        {"spanner:projects/p/instances/i/databases/d?staleness=1", &kinds, APP_EXIT_USAGE,
+         "nothing else"},
+        {"spanner:projects/p/instances/i/databases/d?max_staleness_ms=3600000", NULL,
+         APP_EXIT_COULD_NOT, "cannot be reached"},
         {"rocksdb:/nowhere/at/all", &kinds, APP_EXIT_COULD_NOT, "does not exist"},
         {"rocksdb:/nowhere/at/all", NULL, APP_EXIT_COULD_NOT, "no store there"},
     };
     struct base_arena arena = BASE_ARENA_EMPTY;
+    /* Nobody listens there. */
+    assert_int_equal(setenv("SPANNER_EMULATOR_HOST", "127.0.0.1:1", 1), 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct base_text message = BASE_TEXT("");
         enum app_exit exit_status = APP_EXIT_DONE;

@@ -259,7 +259,8 @@ static void what_cannot_be_served_is_told_before_anything_is_opened(void **state
         {{.store_url = "rocksdb:"}, "`rocksdb:` names no store: `rocksdb:` needs a directory"},
         {{.store_url = "data"}, "`data` names no store: it is `rocksdb:DIRECTORY`, "},
         {{.store_url = "postgres://u@h/d"}, NULL},
-        {{.store_url = "spanner:projects/p"}, "`spanner:projects/p` names no store: this version"},
+        {{.store_url = "spanner:projects/p"}, "`spanner:projects/p` names no store: `spanner:`"},
+        {{.store_url = "spanner:projects/p/instances/i/databases/d"}, NULL},
     };
     struct base_arena arena = BASE_ARENA_EMPTY;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -7,9 +7,13 @@
 /* What CTest takes for skipped. */
 #define EXIT_SKIPPED 77
 
-/* The backend that is named; without a name, those that are nobody's server. */
+/* The backend that is named; without a name, those that are nobody's server. A second word is a
+ * pattern: only the tests that it fits. */
 int main(int argc, char **argv)
 {
+    if (argc > 2) {
+        cmocka_set_test_filter(argv[2]);
+    }
     int failed = 0;
     size_t n_run = 0;
     for (size_t i = 0; i < n_backends; i++) {

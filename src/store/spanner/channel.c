@@ -180,9 +180,13 @@ static struct base_text route_of(struct base_arena *arena, const struct spanner_
 }
 
 static size_t fill_headers(struct spanner_channel *channel, struct base_arena *arena,
-                           struct spanner_call *call, struct wire_header headers[HEADERS_MAX])
+                           struct spanner_call *call, struct base_text authorization,
+                           struct wire_header headers[HEADERS_MAX])
 {
     size_t n = 0;
+    if (authorization.length > 0) {
+        headers[n++] = (struct wire_header){BASE_TEXT("authorization"), authorization};
+    }
     if (call->request_number == 0) {
         call->request_number = ++channel->n_requests;
         call->attempt = 0;
@@ -203,7 +207,7 @@ static size_t fill_headers(struct spanner_channel *channel, struct base_arena *a
 }
 
 static void begin_call(struct spanner_channel *channel, struct spanner_call *call,
-                       int64_t timeout_ns)
+                       struct base_text authorization, int64_t timeout_ns)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct wire_header headers[HEADERS_MAX];
@@ -211,7 +215,7 @@ static void begin_call(struct spanner_channel *channel, struct spanner_call *cal
         .path = base_text_of(call->path),
         .message = spanner_pack(&arena, call->request),
         .timeout_ns = timeout_ns,
-        .n_headers = fill_headers(channel, &arena, call, headers),
+        .n_headers = fill_headers(channel, &arena, call, authorization, headers),
         .headers = headers,
         .streamed_message_max = call->take != NULL ? BASE_SPANNER_MESSAGE_MAX_BYTES : 0,
     };
@@ -253,10 +257,16 @@ static void wait_for_answers(struct spanner_channel *channel, int64_t deadline_m
     }
 }
 
-/* A connection that rested may have ended meanwhile: what has come says so. */
+/* Whether there is all that a call needs: who we are, and a connection. One that rested may have
+ * ended meanwhile: what has come says so. */
 static bool has_connection(struct spanner_channel *channel, struct base_arena *arena,
-                           struct base_text *ret_message)
+                           struct base_text *ret_authorization, struct base_text *ret_message)
 {
+    if (!spanner_credentials_token(channel->target->credentials,
+                                   base_now_real_us(&base_clock_system), arena, ret_authorization,
+                                   ret_message)) {
+        return false;
+    }
     if (channel->stream != NULL) {
         receive_some(channel);
     }
@@ -271,7 +281,8 @@ void spanner_channel_run(struct spanner_channel *channel, size_t n_calls,
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message = BASE_TEXT("");
-    bool connected = has_connection(channel, &arena, &message);
+    struct base_text authorization = BASE_TEXT("");
+    bool connected = has_connection(channel, &arena, &authorization, &message);
     int64_t timeout_ns = deadline_mono_ns - base_now_mono_ns(&base_clock_system);
     for (size_t i = 0; i < n_calls; i++) {
         struct spanner_call *call = calls[i];
@@ -279,7 +290,7 @@ void spanner_channel_run(struct spanner_channel *channel, size_t n_calls,
         call->answered = false;
         call->retry_delay_ms = -1;
         if (connected) {
-            begin_call(channel, call, timeout_ns > 0 ? timeout_ns : 0);
+            begin_call(channel, call, authorization, timeout_ns > 0 ? timeout_ns : 0);
         } else {
             call->status = SPANNER_UNSENT;
             (void)snprintf(call->message, sizeof call->message, "%.*s", BASE_TEXT_ARGS(message));

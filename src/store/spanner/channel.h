@@ -7,6 +7,7 @@
 #define ZANDAKA_STORE_SPANNER_CHANNEL_H
 
 #include "base/base.h"
+#include "store/spanner/credentials.h"
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -15,8 +16,9 @@
 
 /* Whom all channels of a store speak to. */
 struct spanner_target {
-    struct base_text address;  /* HOST:PORT */
-    bool emulator;             /* plaintext, and nobody asks who calls */
+    struct base_text address; /* HOST:PORT */
+    bool emulator;            /* plaintext, and nobody asks who calls */
+    struct spanner_credentials *credentials;
     struct base_text instance; /* projects/P/instances/I */
     struct base_text database; /* …/databases/D; ended by NUL, as are the others */
     uint64_t process_id;       /* random: which client this is, in the ids of requests */

@@ -97,11 +97,12 @@ struct store_spanner {
 
 /* --- target.c --- */
 
-/* What the URL and the emulator's address name, in the arena. False: *ret_message says why they
- * name nothing, static. */
-bool spanner_target_read(struct base_text url, struct base_text emulator, struct base_arena *arena,
+/* What the URL and the emulator's address name, and the credentials that go with them, all in the
+ * arena but for these. False: *ret_message says what is wrong, static or in the arena. */
+bool spanner_target_open(struct base_text url, struct base_text emulator, struct base_arena *arena,
                          struct spanner_target *ret_target, int64_t *ret_staleness_ms,
                          struct base_text *ret_message) BASE_MUST_USE;
+void spanner_target_close(struct spanner_target *target);
 
 /* --- open.c --- */
 

@@ -29,6 +29,8 @@ struct spanner_result {
 
 /* When what begins now must have ended. */
 int64_t spanner_deadline(int64_t timeout_ms);
+/* The same for what waits for answers of the database. */
+int64_t spanner_answer_deadline(const struct spanner_connection *connection);
 /* Runs one call, and tells how it has ended. */
 void spanner_run_one(struct spanner_connection *connection, struct spanner_call *call,
                      int64_t deadline_mono_ns, struct spanner_result *ret_result);

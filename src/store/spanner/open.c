@@ -322,6 +322,7 @@ static void spanner_close(struct store *base)
     (void)pthread_cond_destroy(&store->changed);
     (void)pthread_mutex_destroy(&store->lock);
     (void)pthread_mutex_destroy(&store->preparing);
+    spanner_target_close(&store->target);
     base_arena_release(&store->kinds_arena);
     base_arena_release(&store->target_arena);
     free(store);
@@ -397,8 +398,10 @@ struct store *store_spanner_open(const struct store_spanner_options *options,
 {
     struct store_spanner *store = new_store(options->kinds);
     int64_t staleness_ms;
-    if (!spanner_target_read(options->url, options->emulator, &store->target_arena, &store->target,
-                             &staleness_ms, ret_message)) {
+    struct base_text why = BASE_TEXT("");
+    if (!spanner_target_open(options->url, options->emulator, &store->target_arena, &store->target,
+                             &staleness_ms, &why)) {
+        *ret_message = base_arena_text(arena, why);
         spanner_close(&store->base);
         return NULL;
     }

@@ -376,7 +376,7 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
     for (size_t i = 0; i < n_reads; i++) {
         reading_open(&readings[i], connection, moment, &reads[i]);
     }
-    int64_t deadline_mono_ns = spanner_deadline(BASE_DATABASE_ANSWER_TIMEOUT_MS);
+    int64_t deadline_mono_ns = spanner_answer_deadline(connection);
     const struct spanner_call *failed = NULL;
     bool again = true;
     /* The first read of a transaction gives it its id, which the others wait for. One that breaks
@@ -424,8 +424,7 @@ bool spanner_read_clock(struct spanner_connection *connection, Google__Protobuf_
                                 .route_key = "session",
                                 .route = base_text_of(connection->session),
                                 .arena = &arena};
-    spanner_run_one(connection, &call, spanner_deadline(BASE_DATABASE_ANSWER_TIMEOUT_MS),
-                    ret_result);
+    spanner_run_one(connection, &call, spanner_answer_deadline(connection), ret_result);
     spanner_session_judge(connection, ret_result);
     const Google__Spanner__V1__Transaction *begun =
         ret_result->status == BASE_CODE_OK

@@ -172,8 +172,8 @@ static bool run_operation(struct change *change, const char *path, const char *r
                                 .arena = change->arena};
     int64_t until_mono_ns = spanner_deadline(BASE_SPANNER_SCHEMA_TIMEOUT_MS);
     for (;;) {
-        spanner_run_one(change->connection, &call,
-                        spanner_deadline(BASE_DATABASE_ANSWER_TIMEOUT_MS), &change->result);
+        spanner_run_one(change->connection, &call, spanner_answer_deadline(change->connection),
+                        &change->result);
         if (change->result.status != BASE_CODE_OK) {
             return false;
         }
@@ -331,7 +331,7 @@ bool store_spanner_apply_schema(const struct store_spanner_options *options,
 {
     struct spanner_target target;
     int64_t staleness_ms;
-    if (!spanner_target_read(options->url, options->emulator, arena, &target, &staleness_ms,
+    if (!spanner_target_open(options->url, options->emulator, arena, &target, &staleness_ms,
                              ret_message)) {
         return false;
     }
@@ -341,5 +341,6 @@ bool store_spanner_apply_schema(const struct store_spanner_options *options,
     bool applied = apply(&change, &target, ret_message);
     spanner_connection_close(connection);
     free(connection);
+    spanner_target_close(&target);
     return applied;
 }

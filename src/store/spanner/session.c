@@ -14,6 +14,13 @@ int64_t spanner_deadline(int64_t timeout_ms)
     return base_now_mono_ns(&base_clock_system) + timeout_ms * BASE_NS_PER_MS;
 }
 
+int64_t spanner_answer_deadline(const struct spanner_connection *connection)
+{
+    return spanner_deadline(connection->channel.target->emulator
+                                ? BASE_SPANNER_EMULATOR_ANSWER_TIMEOUT_MS
+                                : BASE_DATABASE_ANSWER_TIMEOUT_MS);
+}
+
 void spanner_connection_open(struct spanner_connection *connection,
                              const struct spanner_target *target, unsigned number)
 {
@@ -60,8 +67,7 @@ static bool create_session(struct spanner_connection *connection, struct base_ar
                                 .route = database,
                                 .to_leader = true,
                                 .arena = arena};
-    spanner_run_one(connection, &call, spanner_deadline(BASE_DATABASE_ANSWER_TIMEOUT_MS),
-                    ret_result);
+    spanner_run_one(connection, &call, spanner_answer_deadline(connection), ret_result);
     if (ret_result->status != BASE_CODE_OK) {
         return false;
     }

@@ -18,7 +18,8 @@ struct store_spanner_options {
      * of balances and histories may lag behind by so much, which is nearer and cheaper. */
     struct base_text url;
     /* HOST:PORT of an emulator, as SPANNER_EMULATOR_HOST names it, spoken to in plaintext; empty:
-     * Google's service, over TLS. */
+     * Google's service, over TLS, with the credentials that the environment names
+     * (GOOGLE_APPLICATION_CREDENTIALS), or else the machine's own. */
     struct base_text emulator;
     /* The configured kinds, which must outlive the store. The database remembers the kinds, and the
      * store is refused when one that was served is missing.

@@ -50,9 +50,10 @@ static bool read_staleness(struct base_text option, int64_t *ret_staleness_ms)
     return true;
 }
 
-bool spanner_target_read(struct base_text url, struct base_text emulator, struct base_arena *arena,
-                         struct spanner_target *ret_target, int64_t *ret_staleness_ms,
-                         struct base_text *ret_message)
+/* Reads the URL. False: *ret_message says why it names nothing. */
+static bool read_url(struct base_text url, struct base_text emulator, struct base_arena *arena,
+                     struct spanner_target *ret_target, int64_t *ret_staleness_ms,
+                     struct base_text *ret_message)
 {
     struct base_text rest = url;
     struct base_text scheme = BASE_TEXT("spanner:");
@@ -99,13 +100,30 @@ bool spanner_target_read(struct base_text url, struct base_text emulator, struct
 }
 static_assert(BASE_SPANNER_STALENESS_MAX_MS == 3600000, "the message must name the limit");
 
+bool spanner_target_open(struct base_text url, struct base_text emulator, struct base_arena *arena,
+                         struct spanner_target *ret_target, int64_t *ret_staleness_ms,
+                         struct base_text *ret_message)
+{
+    if (!read_url(url, emulator, arena, ret_target, ret_staleness_ms, ret_message)) {
+        return false;
+    }
+    struct spanner_credentials_options options = spanner_credentials_environment();
+    options.emulator_host = ret_target->emulator ? ret_target->address.bytes : NULL;
+    ret_target->credentials = spanner_credentials_open(&options, arena, ret_message);
+    return ret_target->credentials != NULL;
+}
+
+void spanner_target_close(struct spanner_target *target)
+{
+    spanner_credentials_release(target->credentials);
+}
+
 bool store_spanner_check_url(struct base_text url, struct base_text *ret_message)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct spanner_target target;
     int64_t staleness_ms;
-    bool sound =
-        spanner_target_read(url, BASE_TEXT(""), &arena, &target, &staleness_ms, ret_message);
+    bool sound = read_url(url, BASE_TEXT(""), &arena, &target, &staleness_ms, ret_message);
     base_arena_release(&arena);
     return sound;
 }

@@ -94,7 +94,7 @@ enum spanner_end spanner_transaction_commit(struct spanner_connection *connectio
                                 .route = base_text_of(connection->session),
                                 .to_leader = true,
                                 .arena = arena};
-    int64_t deadline_mono_ns = spanner_deadline(BASE_DATABASE_ANSWER_TIMEOUT_MS);
+    int64_t deadline_mono_ns = spanner_answer_deadline(connection);
     int64_t wait_ms = BASE_SPANNER_REPEAT_WAIT_FIRST_MS;
     bool may_have_committed = false;
     int n_tokens = 0;
