@@ -1,12 +1,11 @@
 /*
  * store: what PostgreSQL has of its own. Two servers on one database, with every step in the test's
  * hand: each way in which a plausible statement would break the contract is a test here, which
- * fails when the statement is changed back. And what the database's end, its refusals and its
- * schema mean to a server.
+ * fails when the statement is changed back. And what the database's end and its refusals mean to a
+ * server.
  */
 #include "batch.h"
-#include "cluster.h"
-#include "store/postgres/postgres.h"
+#include "postgres_world.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -21,92 +20,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define EXIT_SKIPPED 77
-#define NOW_US INT64_C(1764028800000000)
-
-static const struct ledger_kinds kinds = {
-    .n_kinds = 1,
-    .kinds = {{.code = {"points", 6},
-               .max_balance_minor = INT64_MAX,
-               .max_amount_minor = BASE_AMOUNT_MAX}},
-};
-
-struct world {
-    struct database *database;
-    struct store *stores[2];
-    struct base_arena arena;
-};
-
-static struct store *open_store(struct world *world)
-{
-    struct store_postgres_options options = {.url = world->database->url, .kinds = &kinds};
-    struct base_text message = BASE_TEXT("");
-    struct store *store = store_postgres_open(&options, &world->arena, &message);
-    if (store == NULL) {
-        base_stop("%.*s", BASE_TEXT_ARGS(message));
-    }
-    return store;
-}
-
-static int open_world(void **state)
-{
-    struct world *world = base_allocate_zeroed(1, sizeof *world);
-    world->database = database_open(true);
-    *state = world;
-    return 0;
-}
-
-static int open_servers(void **state)
-{
-    (void)open_world(state);
-    struct world *world = *state;
-    for (int i = 0; i < 2; i++) {
-        world->stores[i] = open_store(world);
-    }
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    struct world *world = *state;
-    for (int i = 0; i < 2; i++) {
-        if (world->stores[i] != NULL) {
-            store_close(world->stores[i]);
-        }
-    }
-    database_close(world->database);
-    base_arena_release(&world->arena);
-    free(world);
-    return 0;
-}
-
-static enum store_fault run_line(struct store *store, const char *line)
-{
-    return batch_run_lines(store, NOW_US, 1, &line);
-}
-
-/* The same until it is done: where a database comes back, the first attempts may be told so. */
-static void run_line_in_the_end(struct store *store, const char *line)
-{
-    enum store_fault fault = STORE_UNAVAILABLE;
-    for (int i = 0; i < 3000 && (fault = run_line(store, line)) != STORE_OK; i++) {
-        (void)usleep(10000);
-    }
-    assert_int_equal(fault, STORE_OK);
-}
-
-/* Waits for a state of the database that another thread brings about. */
-static void wait_until(const struct world *world, const char *query)
-{
-    int tries = 0;
-    while (database_ask(world->database, query) == 0) {
-        base_assert(tries++ < 3000);
-        (void)usleep(10000);
-    }
-}
-
-#define SERVERS "FROM pg_stat_activity WHERE usename = 'server' AND datname = current_database() "
 
 /* One step of a batch, in a thread of its own. */
 struct step {
@@ -140,10 +53,10 @@ static enum store_fault end_step(struct step *step)
 
 static struct batch *loaded(struct store *store, const char *line)
 {
-    struct batch *batch = batch_open(&kinds);
+    struct batch *batch = batch_open(&postgres_kinds);
     batch_add_line(batch, line);
     assert_int_equal(batch_load(batch, store), STORE_OK);
-    batch_decide(batch, NOW_US);
+    batch_decide(batch, POSTGRES_NOW_US);
     return batch;
 }
 
@@ -156,7 +69,7 @@ static void what_is_loaded_is_of_after_the_wait(struct world *world)
 {
     assert_int_equal(run_line(world->stores[0], "add grant alice points=100"), STORE_OK);
     struct batch *first = loaded(world->stores[0], "consume pay alice points=100");
-    struct batch *second = batch_open(&kinds);
+    struct batch *second = batch_open(&postgres_kinds);
     batch_add_line(second, "consume pay alice points=100");
     struct step load = {.store = world->stores[1], .batch = second};
     start_step(&load);
@@ -166,7 +79,7 @@ static void what_is_loaded_is_of_after_the_wait(struct world *world)
     assert_int_equal(second->facts.transactions[0]->presence, LEDGER_RECORDED);
     assert_true(second->facts.accounts[0]->version == 2);
     assert_true(second->facts.accounts[0]->balances[0].available_minor == 0);
-    batch_decide(second, NOW_US);
+    batch_decide(second, POSTGRES_NOW_US);
     assert_int_equal(second->outcomes[0].result, LEDGER_REPLAYED);
     assert_int_equal(batch_commit(second, world->stores[1]), STORE_OK);
     batch_close(first);
@@ -194,7 +107,7 @@ static void an_account_that_comes_to_be_is_waited_for(void **state)
 {
     struct world *world = *state;
     struct batch *first = loaded(world->stores[0], "add t1 alice points=5");
-    struct batch *second = batch_open(&kinds);
+    struct batch *second = batch_open(&postgres_kinds);
     batch_add_line(second, "add t2 alice points=7");
     struct step load = {.store = world->stores[1], .batch = second};
     start_step(&load);
@@ -202,7 +115,7 @@ static void an_account_that_comes_to_be_is_waited_for(void **state)
     assert_int_equal(batch_commit(first, world->stores[0]), STORE_OK);
     assert_int_equal(end_step(&load), STORE_OK);
     assert_true(second->facts.accounts[0]->balances[0].available_minor == 5);
-    batch_decide(second, NOW_US);
+    batch_decide(second, POSTGRES_NOW_US);
     assert_int_equal(batch_commit(second, world->stores[1]), STORE_OK);
     assert_int_equal(database_ask(world->database, "SELECT available FROM zandaka.balances"), 12);
     batch_close(first);
@@ -255,11 +168,6 @@ static void a_session_is_told_what_the_contract_needs_whatever_the_defaults(void
 }
 
 /* --- what an end of the connection means --- */
-
-static void end_connections(const struct world *world)
-{
-    (void)database_ask(world->database, "SELECT count(pg_terminate_backend(pid, 5000)) " SERVERS);
-}
 
 static void a_connection_lost_before_the_commit_has_written_nothing(void **state)
 {
@@ -335,17 +243,6 @@ static void lost_connections_are_replaced_without_a_word_to_readers(void **state
 
 /* --- a database that is not there, or takes no writes --- */
 
-static void wait_until_ready(struct store *store)
-{
-    const char *reason = "";
-    for (int i = 0; !store_ready(store, &reason); i++) {
-        if (i == 3000) {
-            base_stop("%s", reason);
-        }
-        (void)usleep(10000);
-    }
-}
-
 static void a_server_comes_up_before_its_database_and_outlives_it(void **state)
 {
     struct world *world = *state;
@@ -388,165 +285,11 @@ static void a_database_that_takes_no_writes_is_unavailable_until_it_does(void **
     run_line_in_the_end(world->stores[0], "add t2 alice points=5");
 }
 
-/* --- the schema --- */
-
-static bool said(struct base_text message, const char *words)
-{
-    bool does = message.length > 0 && strstr(message.bytes, words) != NULL;
-    if (!does) {
-        (void)fprintf(stderr, "it said `%.*s`, not `%s`\n", BASE_TEXT_ARGS(message), words);
-    }
-    return does;
-}
-
-static void a_database_without_a_schema_it_knows_is_refused(void **state)
-{
-    struct world *world = *state;
-    struct database *empty = database_open(false);
-    struct base_text message;
-    struct store_postgres_options options = {.url = empty->url, .kinds = &kinds};
-    assert_null(store_postgres_open(&options, &world->arena, &message));
-    assert_true(said(message, "run `zandaka schema --store URL --apply`"));
-    database_close(empty);
-
-    assert_true(store_postgres_apply_schema(world->database->owner_url, &world->arena, &message));
-    assert_true(said(message, "nothing to do"));
-    database_run(world->database, "UPDATE zandaka.store SET schema_version = 2");
-    assert_false(store_postgres_apply_schema(world->database->owner_url, &world->arena, &message));
-    assert_true(said(message, "version 2"));
-    options.url = world->database->url;
-    assert_null(store_postgres_open(&options, &world->arena, &message));
-    assert_true(said(message, "does not know"));
-    options.kinds = NULL;
-    assert_null(store_postgres_open(&options, &world->arena, &message));
-    assert_true(said(message, "does not know"));
-}
-
-static void a_configuration_that_lacks_a_kind_that_was_served_is_refused(void **state)
-{
-    struct world *world = *state;
-    database_run(world->database, "INSERT INTO zandaka.kinds VALUES (0, 'miles')");
-    struct base_text message;
-    struct store_postgres_options options = {.url = world->database->url, .kinds = &kinds};
-    assert_null(store_postgres_open(&options, &world->arena, &message));
-    assert_true(said(message, "[kind.miles]"));
-}
-
-/* What the tables refuse, whoever writes. */
-static void wrong_states_cannot_be_written(void **state)
-{
-    struct world *world = *state;
-    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
-    static const char *const statements[] = {
-        "UPDATE zandaka.balances SET available = -1",
-        "UPDATE zandaka.balances SET held = -1",
-        "UPDATE zandaka.balances SET available = 9223372036854775807, held = 1",
-        "INSERT INTO zandaka.balances VALUES ('nobody', 0, 1, 0)",
-        "INSERT INTO zandaka.balances VALUES ('alice', 63, 1, 0)",
-        "UPDATE zandaka.accounts SET version = -1",
-        "UPDATE zandaka.accounts SET version = 0",
-        "UPDATE zandaka.accounts SET last_time = NULL",
-        "INSERT INTO zandaka.accounts VALUES ('two words', 0)",
-        "INSERT INTO zandaka.accounts VALUES ('', 0)",
-        "INSERT INTO zandaka.accounts VALUES (repeat('a', 65), 0)",
-        "INSERT INTO zandaka.accounts VALUES ('alice', 0)",
-        "UPDATE zandaka.transactions SET position = 0",
-        "UPDATE zandaka.transactions SET record = ''",
-        "UPDATE zandaka.transactions SET transaction_id = E'a\\n'",
-        "INSERT INTO zandaka.transactions SELECT transaction_id, 1, record, caller, commit_mark "
-        "FROM zandaka.transactions",
-        "INSERT INTO zandaka.transactions SELECT 't2', position, record, caller, commit_mark "
-        "FROM zandaka.transactions",
-        "UPDATE zandaka.entries SET sequence = 0",
-        "UPDATE zandaka.entries SET amount = 0",
-        "UPDATE zandaka.entries SET balance_after = -1",
-        "UPDATE zandaka.entries SET amount = 6",
-        "UPDATE zandaka.entries SET held_after = -1",
-        "UPDATE zandaka.entries SET kind_number = 64",
-        "UPDATE zandaka.entries SET operation = 0",
-        "INSERT INTO zandaka.entries SELECT * FROM zandaka.entries",
-        "INSERT INTO zandaka.kinds VALUES (64, 'miles')",
-        "INSERT INTO zandaka.kinds VALUES (1, 'Miles')",
-        "INSERT INTO zandaka.kinds VALUES (1, 'points')",
-        "INSERT INTO zandaka.store (only_row, schema_version) VALUES (false, 1)",
-    };
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
-        if (!database_refuses(world->database->owner_url, statements[i])) {
-            fail_msg("it was written: %s", statements[i]);
-        }
-    }
-}
-
-static void a_server_can_neither_delete_nor_change_what_is_recorded(void **state)
-{
-    struct world *world = *state;
-    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
-    static const char *const statements[] = {
-        "DELETE FROM zandaka.transactions",
-        "DELETE FROM zandaka.entries",
-        "DELETE FROM zandaka.accounts",
-        "DELETE FROM zandaka.balances",
-        "DELETE FROM zandaka.kinds",
-        "UPDATE zandaka.transactions SET record = 'a'",
-        "UPDATE zandaka.entries SET amount = 1",
-        "TRUNCATE zandaka.entries",
-    };
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
-        assert_true(database_refuses(world->database->url, statements[i]));
-    }
-}
-
-/* As after a dump was restored in another cluster, whose transactions are numbered anew. */
-static void positions_go_on_above_those_of_the_journal(void **state)
-{
-    struct world *world = *state;
-    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
-    for (int i = 0; i < 2; i++) {
-        store_close(world->stores[i]);
-        world->stores[i] = NULL;
-    }
-    database_run(world->database,
-                 "UPDATE zandaka.transactions SET position = position + 1024000000");
-    struct base_text message;
-    struct store_postgres_options options = {.url = world->database->url, .kinds = &kinds};
-    assert_null(store_postgres_open(&options, &world->arena, &message));
-    assert_true(said(message, "as after a dump was restored"));
-    assert_true(store_postgres_apply_schema(world->database->owner_url, &world->arena, &message));
-    assert_true(said(message, "go on above"));
-    world->stores[0] = open_store(world);
-    assert_int_equal(run_line(world->stores[0], "add t2 alice points=5"), STORE_OK);
-    assert_int_equal(database_ask(world->database,
-                                  "SELECT (max(position) FILTER (WHERE transaction_id = 't2') > "
-                                  "max(position) FILTER (WHERE transaction_id = 't1'))::integer "
-                                  "FROM zandaka.transactions"),
-                     1);
-}
-
-static void a_url_is_shown_without_its_password(void **state)
-{
-    struct world *world = *state;
-    static const char *const rows[][2] = {
-        {"postgres://u:secret@h:1/d?a=b", "postgres://u:***@h:1/d?a=b"},
-        {"postgres://u:secret@h,i:2/d", "postgres://u:***@h,i:2/d"},
-        {"postgres://h/d?password=secret&user=u", "postgres://h/d?password=***&user=u"},
-        {"postgres://u@h:1/d", "postgres://u@h:1/d"},
-        {"postgres://h:1?x=a@b", "postgres://h:1?x=a@b"},
-        {"rocksdb:a:b@c", "rocksdb:a:b@c"},
-        {"memory:", "memory:"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct base_text shown = store_postgres_shown_url(rows[i][0], &world->arena);
-        assert_string_equal(base_arena_text(&world->arena, shown).bytes, rows[i][1]);
-    }
-}
-
 int main(void)
 {
     if (!cluster_is_present()) {
-        return EXIT_SKIPPED;
+        return POSTGRES_EXIT_SKIPPED;
     }
-#define SERVERS_TEST(test) cmocka_unit_test_setup_teardown(test, open_servers, close_world)
-#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
     const struct CMUnitTest tests[] = {
         SERVERS_TEST(ids_and_balances_are_read_behind_the_lock),
         WORLD_TEST(ids_and_balances_are_read_behind_the_lock_whatever_the_default_level),
@@ -559,12 +302,6 @@ int main(void)
         SERVERS_TEST(lost_connections_are_replaced_without_a_word_to_readers),
         WORLD_TEST(a_server_comes_up_before_its_database_and_outlives_it),
         SERVERS_TEST(a_database_that_takes_no_writes_is_unavailable_until_it_does),
-        WORLD_TEST(a_database_without_a_schema_it_knows_is_refused),
-        WORLD_TEST(a_configuration_that_lacks_a_kind_that_was_served_is_refused),
-        SERVERS_TEST(wrong_states_cannot_be_written),
-        SERVERS_TEST(a_server_can_neither_delete_nor_change_what_is_recorded),
-        SERVERS_TEST(positions_go_on_above_those_of_the_journal),
-        WORLD_TEST(a_url_is_shown_without_its_password),
     };
     return cmocka_run_group_tests_name("store: PostgreSQL", tests, NULL, NULL);
 }

@@ -70,7 +70,7 @@ struct store_postgres {
     /* Set once the kinds are known to be right, and then unchanged. */
     _Atomic bool prepared;
     struct postgres_kind_map kind_map;
-    int64_t position_base;
+    _Atomic int64_t position_base;    /* of the database, as it was last looked at */
     struct ledger_kinds served_kinds; /* what was served, when opened only to read */
     struct base_arena kinds_arena;
 
@@ -99,6 +99,9 @@ struct store_postgres {
  * what is wrong. */
 bool postgres_store_connect(struct store_postgres *store, struct postgres_connection *connection,
                             bool writes) BASE_MUST_USE;
+/* Whether the database was seen to be another than the one that this server may write to: by its
+ * schema, or by its numbers. Until the keeper sees that it is right. */
+bool postgres_store_is_another(struct store_postgres *store);
 /* Whether the database went away so lately that a read may wait for it. */
 bool postgres_store_may_be_back_soon(struct store_postgres *store);
 /* Notes what an exchange has shown: POSTGRES_SERVING, or what is wrong, which is logged when it is
@@ -109,6 +112,8 @@ void postgres_store_note(struct store_postgres *store, enum postgres_state state
  * STORE_OK or STORE_UNKNOWN. */
 enum store_fault postgres_store_note_failure(struct store_postgres *store, enum postgres_end end,
                                              const struct postgres_exchange *exchange);
+/* The same, from a load that went well. */
+void postgres_store_note_load(struct store_postgres *store);
 
 /* --- kinds.c --- */
 

@@ -3,8 +3,9 @@
  *
  * A server may be started before its database, and outlives its restarts: so what must be right
  * about the database (the schema, the kinds) is looked at by whoever is first to reach it, and the
- * schema again by every connection. A keeper asks once a second when nobody else does, so that
- * readiness is true also of an idle server.
+ * schema and the journal's end again by every connection, since a database may be replaced while a
+ * server runs. A keeper asks once a second, so that readiness is true also of an idle server, and
+ * so that nothing is written by statements of one schema into another.
  */
 #include "store/postgres/database.h"
 
@@ -51,6 +52,23 @@ void postgres_store_note(struct store_postgres *store, enum postgres_state state
                  message);
     } else if (before != POSTGRES_UNTRIED) {
         base_log(BASE_LOG_INFO, "the database serves again");
+    }
+}
+
+bool postgres_store_is_another(struct store_postgres *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    enum postgres_state state = store->state;
+    (void)pthread_mutex_unlock(&store->lock);
+    return state == POSTGRES_NO_SCHEMA || state == POSTGRES_OTHER_SCHEMA ||
+           state == POSTGRES_BEHIND;
+}
+
+void postgres_store_note_load(struct store_postgres *store)
+{
+    /* A load that was under way while the keeper looked proves nothing against what it saw. */
+    if (!postgres_store_is_another(store)) {
+        postgres_store_note(store, POSTGRES_SERVING, "");
     }
 }
 
@@ -192,8 +210,24 @@ static enum postgres_state prepare_statements(struct store_postgres *store,
     return state;
 }
 
-/* Positions rise with the database's numbers of its transactions. Those begin anew where a dump was
- * restored. */
+/* Looks at the answer to POSTGRES_READ_JOURNAL_END. Positions rise with the database's numbers of
+ * its transactions. Those begin anew where a dump was restored. What is right is kept for the
+ * commits that follow. */
+static enum postgres_state judge_journal(struct store_postgres *store, const PGresult *result,
+                                         int64_t position_base)
+{
+    if (store->only_reads) {
+        return POSTGRES_SERVING;
+    }
+    struct postgres_row row = {.result = result};
+    int64_t last = postgres_row_int64(&row, 0) / POSTGRES_POSITIONS_PER_BATCH;
+    if (last >= postgres_row_int64(&row, 1) + position_base || row.failed) {
+        return POSTGRES_BEHIND;
+    }
+    atomic_store(&store->position_base, position_base);
+    return POSTGRES_SERVING;
+}
+
 static enum postgres_state look_at_journal(struct store_postgres *store,
                                            struct postgres_connection *connection,
                                            int64_t position_base,
@@ -204,15 +238,9 @@ static enum postgres_state look_at_journal(struct store_postgres *store,
     postgres_exchange_add(&exchange, POSTGRES_READ_JOURNAL_END, NULL);
     enum postgres_end end = postgres_exchange_end(&exchange);
     memcpy(message, exchange.message, POSTGRES_MESSAGE_BYTES);
-    enum postgres_state state = POSTGRES_SERVING;
-    if (end != POSTGRES_DONE) {
-        state = refused(store, end, &exchange);
-    } else {
-        struct postgres_row row = {.result = exchange.results[0]};
-        int64_t last = postgres_row_int64(&row, 0) / POSTGRES_POSITIONS_PER_BATCH;
-        bool behind = last >= postgres_row_int64(&row, 1) + position_base;
-        state = behind || row.failed ? POSTGRES_BEHIND : POSTGRES_SERVING;
-    }
+    enum postgres_state state = end == POSTGRES_DONE
+                                    ? judge_journal(store, exchange.results[0], position_base)
+                                    : refused(store, end, &exchange);
     postgres_exchange_close(&exchange);
     return state;
 }
@@ -220,18 +248,13 @@ static enum postgres_state look_at_journal(struct store_postgres *store,
 /* What must be right before anything is served. Once for the store. */
 static enum postgres_state prepare_store(struct store_postgres *store,
                                          struct postgres_connection *connection,
-                                         int64_t position_base,
                                          char message[POSTGRES_MESSAGE_BYTES])
 {
     enum postgres_state state = POSTGRES_SERVING;
     (void)pthread_mutex_lock(&store->preparing);
     if (!atomic_load(&store->prepared)) {
-        if (store->base.kinds != NULL) {
-            state = look_at_journal(store, connection, position_base, message);
-        }
-        if (state == POSTGRES_SERVING && postgres_kinds_match(store, connection, &state, message)) {
+        if (postgres_kinds_match(store, connection, &state, message)) {
             state = POSTGRES_SERVING;
-            store->position_base = position_base;
             atomic_store(&store->prepared, true);
         }
     }
@@ -255,7 +278,10 @@ bool postgres_store_connect(struct store_postgres *store, struct postgres_connec
         state = prepare_statements(store, connection, writes, message);
     }
     if (state == POSTGRES_SERVING) {
-        state = prepare_store(store, connection, position_base, message);
+        state = look_at_journal(store, connection, position_base, message);
+    }
+    if (state == POSTGRES_SERVING) {
+        state = prepare_store(store, connection, message);
     }
     postgres_store_note(store, state, message);
     if (state != POSTGRES_SERVING) {
@@ -280,12 +306,17 @@ static void look_after(struct store_postgres *store)
     struct postgres_exchange exchange;
     postgres_exchange_open(&exchange, connection);
     postgres_exchange_add(&exchange, POSTGRES_READ_STORE, NULL);
+    postgres_exchange_add(&exchange, POSTGRES_READ_JOURNAL_END, NULL);
     enum postgres_end end = postgres_exchange_end(&exchange);
     if (end != POSTGRES_DONE) {
         (void)postgres_store_note_failure(store, end, &exchange);
     } else {
         int64_t position_base;
-        postgres_store_note(store, judge_store(store, exchange.results[0], &position_base), "");
+        enum postgres_state state = judge_store(store, exchange.results[0], &position_base);
+        if (state == POSTGRES_SERVING) {
+            state = judge_journal(store, exchange.results[1], position_base);
+        }
+        postgres_store_note(store, state, "");
     }
     postgres_exchange_close(&exchange);
     postgres_reader_give_back(store, connection);

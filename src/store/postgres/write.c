@@ -127,7 +127,9 @@ static bool take_balances(const struct store_postgres *store, const PGresult *re
             return false;
         }
         (void)postgres_read_balance(store, &row, 1, account);
-        if (row.failed) {
+        bool has_some = postgres_row_int64(&row, 2) > 0 || postgres_row_int64(&row, 3) > 0;
+        /* Money without a history came from nowhere. */
+        if (row.failed || (account->version == 0 && has_some)) {
             return false;
         }
     }
@@ -175,6 +177,9 @@ enum store_fault postgres_load(struct store *base, unsigned number, struct ledge
     struct store_postgres *store = (struct store_postgres *)base;
     struct postgres_session *session = &store->sessions[number];
     session_rollback(session);
+    if (postgres_store_is_another(store)) {
+        return STORE_UNAVAILABLE;
+    }
     if (session->connection.link == NULL &&
         !postgres_store_connect(store, &session->connection, true)) {
         return STORE_UNAVAILABLE;
@@ -192,7 +197,7 @@ enum store_fault postgres_load(struct store *base, unsigned number, struct ledge
     }
     postgres_exchange_close(&exchange);
     if (fault == STORE_OK) {
-        postgres_store_note(store, POSTGRES_SERVING, "");
+        postgres_store_note_load(store);
         session->loaded = facts;
     } else {
         session_rollback(session);
@@ -235,7 +240,7 @@ static void add_transactions(const struct store_postgres *store, struct postgres
     for (size_t i = 0; i < 4; i++) {
         parameters[i] = postgres_array_end(&arrays[i]);
     }
-    parameters[4] = postgres_int64(facts->arena, store->position_base);
+    parameters[4] = postgres_int64(facts->arena, atomic_load(&store->position_base));
     parameters[5] = postgres_int64(facts->arena, (int64_t)facts->commit_mark);
     postgres_exchange_add(exchange, POSTGRES_INSERT_TRANSACTIONS, parameters);
 }
