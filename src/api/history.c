@@ -139,16 +139,23 @@ static size_t page_limit(int32_t page_size)
 }
 
 /* The numbers of the filter's kinds, or without a filter of those that the caller may see. One that
- * is not configured has no entries, so it is none. */
+ * is not configured has no entries, so it is none. Who may see all is shown all or nothing: also of
+ * a kind that another server on the store has begun since, which the store then cannot show. */
 static uint64_t kind_numbers(const struct api_exchange *exchange,
                              const struct api_entries_filter *filter)
 {
     const struct ledger_kinds *kinds = exchange->api->kinds;
     uint64_t numbers = 0;
+    bool shows_all = filter->n_kinds == 0;
     for (size_t i = 0; i < kinds->n_kinds && filter->n_kinds == 0; i++) {
         if (api_permission_shows_kind(exchange, kinds->kinds[i].code)) {
             numbers |= UINT64_C(1) << i;
+        } else {
+            shows_all = false;
         }
+    }
+    if (shows_all) {
+        return UINT64_MAX;
     }
     for (size_t i = 0; i < filter->n_kinds; i++) {
         int number = ledger_kind_number(kinds, filter->kinds[i]);
