@@ -161,7 +161,8 @@ static void every_leg_has_its_entry(void **state)
                                      .account_id = BASE_TEXT("alice"),
                                      .n_amounts = 2,
                                      .amounts = amounts,
-                                     .description = BASE_TEXT("lunch")};
+                                     .description = BASE_TEXT("lunch"),
+                                     .caller = BASE_TEXT("shop")};
     ledger_facts_need(facts, &command);
     facts->transactions[0]->presence = LEDGER_ABSENT;
     struct ledger_account *account = facts->accounts[0];
@@ -178,6 +179,7 @@ static void every_leg_has_its_entry(void **state)
     assert_ptr_equal(facts->new_transactions[0], facts->transactions[0]);
     assert_int_equal(facts->transactions[0]->presence, LEDGER_NEW);
     assert_true(base_bytes_equal(facts->transactions[0]->record, outcome.record));
+    assert_true(base_text_equal(facts->transactions[0]->caller, BASE_TEXT("shop")));
     assert_int_equal(facts->transactions[0]->first_entry, 0);
     assert_int_equal(facts->transactions[0]->n_entries, 2);
     assert_true(account->changed && account->version == 43 && account->loaded_version == 41);
