@@ -49,6 +49,23 @@ static void write_store(const struct app_metrics *metrics, const struct service_
                         "Accounts that a batch had to look for on disk.", store.cache_misses);
 }
 
+static void write_phases(const struct service_figures *figures, struct base_writer *out)
+{
+    static const char *const labels[SERVICE_PHASES] = {
+        [SERVICE_LOADING] = "phase=\"load\"",
+        [SERVICE_DECIDING] = "phase=\"decide\"",
+        [SERVICE_COMMITTING] = "phase=\"commit\"",
+        [SERVICE_ANSWERING] = "phase=\"answer\"",
+    };
+    const char *name = "zandaka_batch_phase_seconds_total";
+    base_metrics_family(out, name, BASE_METRIC_COUNTER,
+                        "What the time of batches went to, of all sessions together.");
+    for (enum service_phase phase = 0; phase < SERVICE_PHASES; phase++) {
+        base_metrics_sample_seconds(out, name, labels[phase],
+                                    (double)figures->phase_ns[phase] / (double)BASE_NS_PER_S);
+    }
+}
+
 static void write_service(const struct app_metrics *metrics, struct base_writer *out)
 {
     struct service_figures figures;
@@ -58,6 +75,7 @@ static void write_service(const struct app_metrics *metrics, struct base_writer 
                         "Commands of a batch.");
     base_metrics_sample_histogram(out, "zandaka_batch_commands", "", figures.batch_commands,
                                   &base_scale_batch);
+    write_phases(&figures, out);
     base_metrics_family(out, "zandaka_durable_seconds", BASE_METRIC_HISTOGRAM,
                         "From a write's place in line until its batch was durable.");
     base_metrics_sample_histogram(out, "zandaka_durable_seconds", "", figures.durable,

@@ -140,6 +140,14 @@ static uint64_t next_commit_mark(struct service_batch *batch)
     return mark != 0 ? mark : 1;
 }
 
+/* The phase is over, and the next one begins. */
+static void end_phase(struct service_batch *batch, enum service_phase phase)
+{
+    int64_t now_ns = base_now_mono_ns(batch->clock);
+    base_counter_add(&batch->counters->phase_ns[phase], (uint64_t)(now_ns - batch->phase_mono_ns));
+    batch->phase_mono_ns = now_ns;
+}
+
 /* Loads, decides and commits the part once; with STORE_OK every call of it is answered. Nothing is
  * answered before the commit: neither a success nor a replay or refusal that may rest on what the
  * same batch does (contract 3.8, 3.12). Nor what is found of an earlier commit: a database shows
@@ -147,7 +155,9 @@ static uint64_t next_commit_mark(struct service_batch *batch)
  * waits for both. */
 static enum store_fault part_attempt(struct service_batch *batch, struct batch_part *part)
 {
+    batch->phase_mono_ns = base_now_mono_ns(batch->clock);
     enum store_fault fault = part_load(batch, part);
+    end_phase(batch, SERVICE_LOADING);
     if (fault != STORE_OK) {
         return fault;
     }
@@ -159,7 +169,9 @@ static enum store_fault part_attempt(struct service_batch *batch, struct batch_p
         }
     }
     batch->facts.commit_mark = next_commit_mark(batch);
+    end_phase(batch, SERVICE_DECIDING);
     fault = store_commit(batch->store, batch->session, &batch->facts);
+    end_phase(batch, SERVICE_COMMITTING);
     for (size_t i = 0; i < part->n_calls; i++) {
         if (fault == STORE_OK) {
             call_answer(batch, part->calls[i].call);
@@ -167,6 +179,7 @@ static enum store_fault part_attempt(struct service_batch *batch, struct batch_p
             service_doubt_note(batch, &part->calls[i]);
         }
     }
+    end_phase(batch, SERVICE_ANSWERING);
     return fault;
 }
 

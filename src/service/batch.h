@@ -17,6 +17,7 @@ struct service_counters {
     struct base_counter replayed;
     struct base_counter refused[BASE_REASON_COUNT];
     struct base_counter store_faults[STORE_CORRUPT + 1];
+    struct base_counter phase_ns[SERVICE_PHASES];
     struct base_histogram batch_commands; /* on base_scale_batch */
     struct base_histogram durable;        /* on base_scale_seconds */
 };
@@ -52,6 +53,7 @@ struct service_batch {
     struct base_arena arena; /* of one attempt */
     struct ledger_facts facts;
     int64_t started_mono_ns;
+    int64_t phase_mono_ns;       /* when the present phase of the attempt began */
     int64_t now_us;              /* what the clock showed for the attempt's decisions */
     int64_t unavailable_mono_ns; /* when the store became unavailable to this batch */
     enum store_fault last_fault;

@@ -336,6 +336,9 @@ void service_read_figures(struct service *service, struct service_figures *ret_f
         .batch_commands = &counters->batch_commands,
         .durable = &counters->durable,
     };
+    for (size_t i = 0; i < SERVICE_PHASES; i++) {
+        ret_figures->phase_ns[i] = base_counter_value(&counters->phase_ns[i]);
+    }
     for (size_t i = 0; i < BASE_REASON_COUNT; i++) {
         ret_figures->refused[i] = base_counter_value(&counters->refused[i]);
     }

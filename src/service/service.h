@@ -115,6 +115,15 @@ void service_stop(struct service *service);
  * service may be under way. Without threads no time passes between retries. */
 void service_close(struct service *service);
 
+/* What a session's time goes to while it has a batch. */
+enum service_phase {
+    SERVICE_LOADING,
+    SERVICE_DECIDING,
+    SERVICE_COMMITTING,
+    SERVICE_ANSWERING,
+    SERVICE_PHASES
+};
+
 /* Figures for an operator: what has happened since the start, and what waits now. An answer that
  * was given is counted already. */
 struct service_figures {
@@ -124,6 +133,7 @@ struct service_figures {
     uint64_t replayed;
     uint64_t refused[BASE_REASON_COUNT];      /* by reason, once the call was taken */
     uint64_t store_faults[STORE_CORRUPT + 1]; /* of the writer's, by store_fault */
+    uint64_t phase_ns[SERVICE_PHASES];        /* spent so far, of all sessions together */
     size_t queued_commands;
     size_t queued_reads;
     /* The service's own; they live and count as long as it does. */

@@ -42,7 +42,7 @@ class Metrics(unittest.TestCase):
         self.assertLessEqual(before.keys(), after.keys())
         return {name: value - before.get(name, 0) for name, value in after.items()
                 if value != before.get(name, 0) and not name.startswith("process_")
-                and "_bucket" not in name and "_sum" not in name
+                and "_bucket" not in name and "_sum" not in name and "_seconds_total" not in name
                 and not name.startswith("zandaka_connections")}
 
     def call(self, *arguments, status):
@@ -159,6 +159,12 @@ class Metrics(unittest.TestCase):
                              sorted(value for _, value in buckets), count)
             self.assertEqual((buckets[-1][0], buckets[-1][1]), (float("inf"), samples[count]))
         self.assertEqual(samples["zandaka_durable_seconds_count"], 20)
+
+    def test_the_time_of_a_batch_by_phase(self):
+        self.call("Add", add("phases", points=1), status=200)
+        samples = parse(self.text())
+        for phase in ("load", "decide", "commit", "answer"):
+            self.assertGreater(samples[f'zandaka_batch_phase_seconds_total{{phase="{phase}"}}'], 0)
 
     def test_nothing_that_a_caller_chose(self):
         self.call("Add", add("my-own-id", account="my-own-account", points=1), status=200)

@@ -63,6 +63,34 @@ static void the_time_to_durable_begins_with_the_submit(void **state)
     world_close(&world);
 }
 
+static void end_slowly(struct service_call *call)
+{
+    struct world *world = ((struct world_call *)call)->world;
+    world->now_ns += 7 * BASE_NS_PER_MS;
+}
+
+/* Attempts that fail are part of it; the wait before the next is not. */
+static void the_time_of_a_batch_is_told_by_phase(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world.load_ns = 2 * BASE_NS_PER_MS;
+    world.commit_ns = 30 * BASE_NS_PER_MS;
+    world_set_script(&world, (struct world_script){.loads = "u", .commits = "c"});
+    struct world_call *call = world_call_make(&world, "add a alice 1");
+    call->call.done = end_slowly;
+    assert_int_equal(service_submit(world.service, &call->call), BASE_REASON_NONE);
+    world_run(&world);
+    struct service_figures figures;
+    service_read_figures(world.service, &figures);
+    assert_int_equal(figures.phase_ns[SERVICE_LOADING], 6 * BASE_NS_PER_MS);
+    assert_int_equal(figures.phase_ns[SERVICE_DECIDING], 0);
+    assert_int_equal(figures.phase_ns[SERVICE_COMMITTING], 60 * BASE_NS_PER_MS);
+    assert_int_equal(figures.phase_ns[SERVICE_ANSWERING], 7 * BASE_NS_PER_MS);
+    world_close(&world);
+}
+
 /* A call's records are its own: the batch's memory is used again. */
 static void records_stay_when_the_next_batch_is_done(void **state)
 {
@@ -177,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_of_a_submit_is_counted),
         cmocka_unit_test(the_time_to_durable_begins_with_the_submit),
+        cmocka_unit_test(the_time_of_a_batch_is_told_by_phase),
         cmocka_unit_test(records_stay_when_the_next_batch_is_done),
         cmocka_unit_test(a_record_that_cannot_be_read_fails_its_own_call_only),
         cmocka_unit_test(a_record_that_cannot_be_read_settles_nothing),

@@ -61,10 +61,14 @@ static enum store_faulty_event choose(void *context, enum store_faulty_call call
 {
     struct world *world = context;
     if (call == STORE_FAULTY_LOAD) {
+        world->now_ns += world->load_ns;
         return next_event(world, &world->script.loads);
     }
-    return call == STORE_FAULTY_COMMIT ? next_event(world, &world->script.commits)
-                                       : STORE_FAULTY_NONE;
+    if (call == STORE_FAULTY_COMMIT) {
+        world->now_ns += world->commit_ns;
+        return next_event(world, &world->script.commits);
+    }
+    return STORE_FAULTY_NONE;
 }
 
 /* A store whose loads are corrupt when they need one certain transaction. It sees that every

@@ -38,6 +38,8 @@ struct world {
     struct service *service;
     struct base_arena arena;
     struct world_script script;
+    int64_t load_ns;        /* how long a load takes on the virtual clock */
+    int64_t commit_ns;      /* and a commit */
     const char *corrupt_id; /* a load that needs this transaction is corrupt; NULL: none */
     const char *garbled_id; /* this one's record is loaded as bytes that are none; NULL: no one's */
     bool loaded; /* a working set is loaded, and neither committed nor abandoned so far */
