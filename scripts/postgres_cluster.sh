@@ -1,12 +1,17 @@
 #!/bin/bash
 # A PostgreSQL cluster to throw away, for tests and demonstrations: it lives as long as this
 # program's standard input, and is removed with it. It listens on a unix socket only.
-#   scripts/postgres_cluster.sh [NAME=VALUE ...]    settings of postgresql.conf
-# Prints `ready DIRECTORY`, where the socket is (user `owner`), then obeys lines:
-#   stop fast|immediate     start     kill (all processes of the server, at once)
+#   scripts/postgres_cluster.sh [--standby-of DIRECTORY] [NAME=VALUE ...]
+# with settings of postgresql.conf; a standby follows the cluster that printed DIRECTORY. Prints `ready DIRECTORY`, where the socket is (user `owner`), then obeys lines:
+#   stop fast|immediate     start     promote     kill (all processes of the server, at once)
 # and answers each with `done` or `failed`. Exit status 77: there is no PostgreSQL.
 set -u
 trap '' INT TERM
+primary=
+if [ "${1:-}" = --standby-of ]; then
+    primary=$2
+    shift 2
+fi
 
 programs=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 [ -n "$programs" ] || programs=$(dirname "$(command -v initdb || echo /nowhere/initdb)")
@@ -36,9 +41,17 @@ clean() {
 }
 trap clean EXIT
 
+make_data() {
+    if [ -n "$primary" ]; then
+        "${as_owner[@]}" "$programs/pg_basebackup" -D data -R --checkpoint=fast --no-sync \
+            -d "host=$primary user=owner application_name=standby"
+    else
+        "${as_owner[@]}" "$programs/initdb" -D data -U owner -A trust -E UTF8 --locale=C --no-sync
+    fi
+}
+
 {
-    "${as_owner[@]}" "$programs/initdb" -D data -U owner -A trust -E UTF8 --locale=C --no-sync \
-        </dev/null >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+    make_data </dev/null >make.log 2>&1 || { cat make.log >&2; exit 1; }
     {
         echo "listen_addresses = ''"
         echo "unix_socket_directories = '$directory'"
@@ -59,6 +72,7 @@ echo "ready $directory"
 while read -r command argument; do
     case "$command" in
     stop) control stop -m "$argument" -w -t 60 ;;
+    promote) control promote -w -t 60 ;;
     start) control start -w -t 60 -l "$directory/server.log" ;;
     kill)
         server=$(head -n 1 data/postmaster.pid)

@@ -21,8 +21,9 @@ GRANT UPDATE ON zandaka.accounts, zandaka.balances TO server;
 class Cluster:
     """Lives until close(). Ends the program as skipped where there is no PostgreSQL."""
 
-    def __init__(self, *settings):
-        self.process = subprocess.Popen([str(SCRIPT), *settings], stdin=subprocess.PIPE,
+    def __init__(self, *settings, standby_of=None):
+        following = ["--standby-of", standby_of.directory] if standby_of else []
+        self.process = subprocess.Popen([str(SCRIPT), *following, *settings], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         words = self.process.stdout.readline().split()
         if words[:1] != ["ready"]:
@@ -31,7 +32,8 @@ class Cluster:
             raise RuntimeError("the PostgreSQL cluster did not start")
         self.directory = words[1]
         self.numbers = itertools.count()
-        self.run("CREATE ROLE server LOGIN")
+        if not standby_of:
+            self.run("CREATE ROLE server LOGIN")
 
     def url(self, role, database):
         return f"postgres://{role}@/{database}?host={self.directory}"
@@ -67,3 +69,4 @@ class Cluster:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()

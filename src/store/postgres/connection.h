@@ -18,6 +18,7 @@
 struct postgres_connection {
     PGconn *link; /* NULL: not connected */
     bool warned;  /* the server has warned since this was last cleared */
+    unsigned age; /* of the store's readers: see store_postgres.readers_age */
 };
 
 /* Connects, to a database that takes writes unless `any` will do, within

@@ -86,6 +86,7 @@ struct store_postgres {
     int64_t down_mono_ns;     /* since when it does not serve; meaningful while it does not */
     int64_t next_try_mono_ns; /* no connection is attempted before */
     pthread_cond_t changed;   /* a reading connection is free again, or the store closes */
+    unsigned readers_age;     /* counted up when those that are open lead to the wrong server */
     size_t n_readers_open;
     size_t n_readers_free;
     struct postgres_connection *readers_free[BASE_DATABASE_READERS_MAX];
@@ -109,7 +110,8 @@ bool postgres_store_may_be_back_soon(struct store_postgres *store);
 void postgres_store_note(struct store_postgres *store, enum postgres_state state,
                          const char *message);
 /* The same, from an exchange that did not end well; also what it means to the caller. Never
- * STORE_OK or STORE_UNKNOWN. */
+ * STORE_OK or STORE_UNKNOWN. From a server that takes no writes it disconnects, since the one that
+ * does may be another of the URL's. */
 enum store_fault postgres_store_note_failure(struct store_postgres *store, enum postgres_end end,
                                              const struct postgres_exchange *exchange);
 /* The same, from a load that went well. */
@@ -165,6 +167,9 @@ struct postgres_connection *postgres_reader_take(struct store_postgres *store);
 void postgres_reader_give_back(struct store_postgres *store,
                                struct postgres_connection *connection);
 void postgres_readers_close(struct store_postgres *store);
+/* Those that are open lead to a server that takes no writes any more: what they show may be past.
+ * None is used again. */
+void postgres_readers_retire(struct store_postgres *store);
 
 /* An account that was never seen, in the arena but for its id. */
 struct ledger_account postgres_account_unseen(const struct store_postgres *store,

@@ -108,6 +108,10 @@ enum store_fault postgres_store_note_failure(struct store_postgres *store, enum 
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (postgres_sqlstate_is(exchange, rows[i].sqlstate)) {
+            if (rows[i].state == POSTGRES_READ_ONLY) {
+                postgres_disconnect(exchange->connection);
+                postgres_readers_retire(store);
+            }
             postgres_store_note(store, rows[i].state, exchange->message);
             return rows[i].fault;
         }
@@ -315,6 +319,10 @@ static void look_after(struct store_postgres *store)
         enum postgres_state state = judge_store(store, exchange.results[0], &position_base);
         if (state == POSTGRES_SERVING) {
             state = judge_journal(store, exchange.results[1], position_base);
+        }
+        if (state == POSTGRES_READ_ONLY) {
+            postgres_disconnect(connection);
+            postgres_readers_retire(store);
         }
         postgres_store_note(store, state, "");
     }

@@ -13,6 +13,7 @@ struct postgres_connection *postgres_reader_take(struct store_postgres *store)
 {
     struct postgres_connection *connection = NULL;
     (void)pthread_mutex_lock(&store->lock);
+    unsigned age = store->readers_age;
     while (store->n_readers_free == 0 && store->n_readers_open == BASE_DATABASE_READERS_MAX) {
         (void)pthread_cond_wait(&store->changed, &store->lock);
     }
@@ -26,7 +27,9 @@ struct postgres_connection *postgres_reader_take(struct store_postgres *store)
         return connection;
     }
     connection = base_allocate_zeroed(1, sizeof *connection);
-    if (!postgres_store_connect(store, connection, false)) {
+    bool connected = postgres_store_connect(store, connection, false);
+    connection->age = age;
+    if (!connected) {
         postgres_reader_give_back(store, connection);
         return NULL;
     }
@@ -36,10 +39,27 @@ struct postgres_connection *postgres_reader_take(struct store_postgres *store)
 void postgres_reader_give_back(struct store_postgres *store, struct postgres_connection *connection)
 {
     (void)pthread_mutex_lock(&store->lock);
+    if (connection->age != store->readers_age) {
+        postgres_disconnect(connection);
+    }
     if (connection->link != NULL) {
         store->readers_free[store->n_readers_free++] = connection;
     } else {
         store->n_readers_open--;
+        free(connection);
+    }
+    (void)pthread_cond_broadcast(&store->changed);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+void postgres_readers_retire(struct store_postgres *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->readers_age++;
+    store->n_readers_open -= store->n_readers_free;
+    while (store->n_readers_free > 0) {
+        struct postgres_connection *connection = store->readers_free[--store->n_readers_free];
+        postgres_disconnect(connection);
         free(connection);
     }
     (void)pthread_cond_broadcast(&store->changed);

@@ -11,11 +11,12 @@
 /* Undoes what was not committed. Should that fail, the end of the connection undoes it. */
 static void session_rollback(struct postgres_session *session)
 {
+    bool open = session->in_transaction && session->connection.link != NULL;
     session->loaded = NULL;
-    if (!session->in_transaction) {
+    session->in_transaction = false;
+    if (!open) {
         return;
     }
-    session->in_transaction = false;
     struct postgres_exchange exchange;
     postgres_exchange_open(&exchange, &session->connection);
     postgres_exchange_add(&exchange, POSTGRES_ROLLBACK, NULL);
