@@ -22,6 +22,7 @@
 #define ANSWER_BODY_BYTES 70000
 /* Calls to paths that begin so are streamed, and the largest message of one. */
 #define STREAMED_PATHS BASE_TEXT("/grpc.")
+#define UNREAD_PATHS BASE_TEXT("/p")
 #define STREAMED_MESSAGE_MAX_BYTES 64
 
 struct drive {
@@ -233,7 +234,16 @@ static void on_writable(void *user, uint32_t stream)
     (void)find_waiting(user, stream);
 }
 
+/* Some paths are not worth a large body. */
+static bool on_admits(void *user, const struct wire_request *request)
+{
+    (void)user;
+    base_assert(request->defect != WIRE_DEFECT_UNREAD);
+    return !base_text_starts_with(request->path, UNREAD_PATHS);
+}
+
 static const struct wire_server_events events = {.request = on_request,
+                                                 .admits = on_admits,
                                                  .cancelled = on_cancelled,
                                                  .streamed_message_max = streamed_message_max,
                                                  .message = on_message,

@@ -131,6 +131,21 @@ static bool start_method(struct api_exchange *exchange)
     return method->start(exchange, message);
 }
 
+bool api_admits(struct api *api, const struct wire_request *request, const struct api_peer *peer)
+{
+    const struct api_method *method = api_method_at(request->path);
+    return method != NULL && !method->is_everybodys && api_permission_knows(api, request, peer);
+}
+
+/* Nothing else was wrong with a request that api_admits refused. */
+static bool refuse_unread(struct api_exchange *exchange)
+{
+    /* A caller that has become known since, by another table, comes again with its body. */
+    exchange->error.reason = exchange->method->is_everybodys ? BASE_REASON_REQUEST_TOO_LARGE
+                                                             : BASE_REASON_UNAUTHENTICATED;
+    return false;
+}
+
 /* True: the service has it. */
 static bool start(struct api_exchange *exchange)
 {
@@ -143,7 +158,8 @@ static bool start(struct api_exchange *exchange)
     if (exchange->counted) {
         api_counts_start(api_counts_of(&exchange->api->counts, exchange->method));
     }
-    if (exchange->request->defect != WIRE_DEFECT_NONE) {
+    bool unread = exchange->request->defect == WIRE_DEFECT_UNREAD;
+    if (exchange->request->defect != WIRE_DEFECT_NONE && !unread) {
         return start_defective(exchange);
     }
     if (exchange->request->form == WIRE_HTTP && api_page_for(exchange)) {
@@ -154,7 +170,8 @@ static bool start(struct api_exchange *exchange)
         return false;
     }
     /* Before the body is looked at: a stranger's costs nothing, and tells a stranger nothing. */
-    return api_permission_begin(exchange) && start_method(exchange);
+    return api_permission_begin(exchange) &&
+           (unread ? refuse_unread(exchange) : start_method(exchange));
 }
 
 static size_t count_held_bytes(const struct api_exchange *exchange)

@@ -55,6 +55,10 @@ struct api_peer {
     const struct base_text *certificate_names;
 };
 
+/* Whether the body of a request is worth reading, by what stands before it: false for a caller that
+ * is not known, a path without a method, and a method that everybody may call, whose messages are
+ * small. api_start then says what is wrong. */
+bool api_admits(struct api *api, const struct wire_request *request, const struct api_peer *peer);
 /* Takes a request and owns it. The calls of one caller wait in one line, or those of one connection
  * where nobody is asked who calls. `peer` is looked at before this returns. `finished` is called
  * exactly once. Never NULL. */

@@ -172,6 +172,9 @@ void api_health_check_answer(struct api_exchange *exchange, struct api_answer *r
 /* Recognizes who calls, and takes the call out of its allowance. These give false with
  * exchange->error: UNAUTHENTICATED, RATE_LIMITED, PERMISSION_DENIED; and the refusal is counted. */
 bool api_permission_begin(struct api_exchange *exchange) BASE_MUST_USE;
+/* Whether it would recognize who calls. */
+bool api_permission_knows(struct api *api, const struct wire_request *request,
+                          const struct api_peer *peer) BASE_MUST_USE;
 /* The same for /metrics, and whether the caller may see that. */
 bool api_permission_metrics(struct api_exchange *exchange) BASE_MUST_USE;
 /* Whether the caller may call the exchange's method. */

@@ -11,7 +11,8 @@
 /* A call, as far as who calls is concerned: an exchange's or a stream's. */
 struct asked {
     struct api *api;
-    struct wire_request *request;
+    const struct wire_request *request;
+    struct base_arena *arena; /* for what is told of a refusal */
     const struct api_peer *peer;
     const char *method;          /* as callers are allowed or denied it */
     struct access_known **known; /* the call's, to be set */
@@ -22,6 +23,7 @@ static struct asked asked_of(struct api_exchange *exchange)
 {
     return (struct asked){.api = exchange->api,
                           .request = exchange->request,
+                          .arena = exchange->arena,
                           .peer = exchange->peer,
                           .method = exchange->method != NULL ? exchange->method->name : METRICS,
                           .known = &exchange->known,
@@ -33,7 +35,7 @@ static bool refuse_asked(const struct asked *asked, enum access_refusal refusal,
                          struct api_error error, struct base_text what)
 {
     *asked->error = error;
-    struct base_text told = base_arena_print(&asked->request->arena, "%s%s%.*s", asked->method,
+    struct base_text told = base_arena_print(asked->arena, "%s%s%.*s", asked->method,
                                              what.length > 0 ? ": " : "", BASE_TEXT_ARGS(what));
     access_note_refusal(asked->api->access, refusal, *asked->known, told,
                         base_now_mono_ns(asked->api->clock));
@@ -110,6 +112,21 @@ static bool begin(struct api_exchange *exchange)
     return true;
 }
 
+bool api_permission_knows(struct api *api, const struct wire_request *request,
+                          const struct api_peer *peer)
+{
+    if (api->access == NULL) {
+        return true;
+    }
+    struct access_known *known = NULL;
+    struct asked asked = {.api = api, .request = request, .peer = peer, .known = &known};
+    if (recognize(&asked) != NULL) {
+        return false;
+    }
+    access_release(known);
+    return true;
+}
+
 bool api_permission_begin(struct api_exchange *exchange)
 {
     return exchange->api->access == NULL || exchange->method->is_everybodys || begin(exchange);
@@ -127,7 +144,7 @@ static bool judge_method(const struct asked *asked)
     if (*asked->known == NULL || access_allows_method(*asked->known, base_text_of(asked->method))) {
         return true;
     }
-    return refuse_asked(asked, ACCESS_DENIED, denied_method(&asked->request->arena, asked->method),
+    return refuse_asked(asked, ACCESS_DENIED, denied_method(asked->arena, asked->method),
                         BASE_TEXT(""));
 }
 
@@ -147,6 +164,7 @@ bool api_permission_stream(struct api_stream *stream, const struct api_peer *pee
 {
     struct asked asked = {.api = stream->api,
                           .request = stream->request,
+                          .arena = &stream->request->arena,
                           .peer = peer,
                           .method = stream->method->name,
                           .known = &stream->known,

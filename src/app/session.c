@@ -100,6 +100,12 @@ static void take_request(void *user, uint32_t stream, struct wire_request *reque
     net_server_charge(session->server, exchange->charged_bytes);
 }
 
+static bool admits(void *user, const struct wire_request *request)
+{
+    struct session *session = user;
+    return api_admits(session->shared->api, request, &session->peer);
+}
+
 static void take_cancellation(void *user, uint32_t stream)
 {
     /* A write goes on; its answer will find no stream and is dropped (contract 3.11). */
@@ -133,6 +139,7 @@ static void write_on(void *user, uint32_t stream)
 
 static const struct wire_server_events session_events = {
     .request = take_request,
+    .admits = admits,
     .cancelled = take_cancellation,
     .streamed_message_max = streamed_message_max,
     .message = take_message,

@@ -203,6 +203,9 @@
  * busy are written to although more wait: as many as a batch has. */
 #define BASE_LETTERS_ROUND_MAX 128
 #define BASE_LETTERS_LATE_MAX BASE_BATCH_MAX
+/* Bytes of a body that are read before it is known who sends it: what comes in one turn with its
+ * head, so that nobody is asked for twice for a small request. */
+#define BASE_BODY_UNASKED_BYTES 4096
 /* Bytes that a body is given on the word of its announced length alone. */
 #define BASE_BODY_FIRST_BYTES 65536
 /* Bytes that may wait behind HTTP/1.1's request under way: one more request of the largest size. A

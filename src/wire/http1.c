@@ -33,6 +33,7 @@ struct http1 {
     struct wire_http1_head head;
     struct base_writer body;
     uint64_t body_received; /* bytes, those dropped included */
+    bool admitted;          /* events->admits was asked */
     struct wire_http1_chunks chunks;
 
     struct base_writer output;
@@ -126,9 +127,30 @@ static void begin_discarding(struct http1 *session)
     base_writer_release(&session->body);
 }
 
+/* Whether a body of so many bytes is to be read. False: the request goes up without it. Where the
+ * next one would begin is not looked for: the connection closes. */
+static bool admit(struct http1 *session, uint64_t body_bytes)
+{
+    if (session->admitted || body_bytes <= BASE_BODY_UNASKED_BYTES) {
+        return true;
+    }
+    session->admitted = true;
+    if (session->events->admits == NULL ||
+        session->events->admits(session->user, session->request)) {
+        return true;
+    }
+    session->request->defect = WIRE_DEFECT_UNREAD;
+    session->closing = true;
+    return false;
+}
+
 static void keep_body(struct http1 *session, struct base_bytes piece)
 {
     session->body_received += piece.length;
+    if (!admit(session, session->body_received)) {
+        base_writer_release(&session->body);
+        return;
+    }
     if (session->body_received > BASE_REQUEST_MAX_BYTES) {
         begin_discarding(session);
     }
@@ -172,7 +194,10 @@ static bool take_head(struct http1 *session, struct base_bytes *bytes)
     }
     session->stage = BODY;
     session->body_received = 0;
-    if (session->head.content_length > BASE_REQUEST_MAX_BYTES) {
+    session->admitted = false;
+    if (!admit(session, session->head.content_length)) {
+        hand_up(session);
+    } else if (session->head.content_length > BASE_REQUEST_MAX_BYTES) {
         begin_discarding(session);
     } else if (session->head.expects_continue && bytes->length == 0 &&
                (session->head.chunked || session->head.content_length > 0)) {
@@ -182,14 +207,15 @@ static bool take_head(struct http1 *session, struct base_bytes *bytes)
     return true;
 }
 
-/* Whether a body that is too large has to be answered before it ends: because it is far too large,
- * or because the peer waits for a word before it sends it. */
+/* Whether a body has to be answered before it ends: because it is not to be read, or far too large,
+ * or too large and the peer waits for a word before it sends it. */
 static bool discarded_enough(const struct http1 *session)
 {
-    return session->request->defect == WIRE_DEFECT_TOO_LARGE &&
-           (session->body_received >= BASE_DISCARD_MAX_BYTES ||
-            session->head.content_length > BASE_DISCARD_MAX_BYTES ||
-            (session->head.expects_continue && !session->head.chunked));
+    return session->request->defect == WIRE_DEFECT_UNREAD ||
+           (session->request->defect == WIRE_DEFECT_TOO_LARGE &&
+            (session->body_received >= BASE_DISCARD_MAX_BYTES ||
+             session->head.content_length > BASE_DISCARD_MAX_BYTES ||
+             (session->head.expects_continue && !session->head.chunked)));
 }
 
 static bool take_counted_body(struct http1 *session, struct base_bytes *bytes)

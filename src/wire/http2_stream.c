@@ -127,13 +127,18 @@ static void stream_refuse(struct http2_server *server, struct http2_stream *stre
 
 /* --- requests --- */
 
+static void fill_in_headers(struct http2_stream *stream)
+{
+    stream->request->form = stream->form;
+    stream->request->n_headers = stream->headers.count;
+    stream->request->headers = stream->headers.headers;
+}
+
 static void stream_hand_over(struct http2_server *server, struct http2_stream *stream)
 {
     struct wire_request *request = stream->request;
-    request->form = stream->form;
-    request->n_headers = stream->headers.count;
-    request->headers = stream->headers.headers;
-    if (request->defect != WIRE_DEFECT_TOO_LARGE) {
+    fill_in_headers(stream);
+    if (request->defect != WIRE_DEFECT_TOO_LARGE && request->defect != WIRE_DEFECT_UNREAD) {
         request->body = base_writer_bytes(&stream->message.bytes);
         request->body_memory = stream->message.bytes.bytes;
         stream->message.bytes = (struct base_writer){NULL, 0, 0};
@@ -181,6 +186,19 @@ static void stream_refuse_message(struct http2_server *server, struct http2_stre
     }
 }
 
+/* Whether more of the body than anybody may send is to be read. */
+static bool admits(const struct http2_server *server, struct http2_stream *stream)
+{
+    size_t announced = stream->form == WIRE_GRPC ? stream->message.length : 0;
+    size_t length = stream->message.bytes.length;
+    if (stream->admitted || (announced > length ? announced : length) <= BASE_BODY_UNASKED_BYTES) {
+        return true;
+    }
+    stream->admitted = true;
+    fill_in_headers(stream);
+    return server->events->admits == NULL || server->events->admits(server->user, stream->request);
+}
+
 void wire_http2_stream_data(struct http2_server *server, struct http2_stream *stream,
                             struct base_bytes piece)
 {
@@ -197,6 +215,9 @@ void wire_http2_stream_data(struct http2_server *server, struct http2_stream *st
     wire_http2_stream_hold(server, stream, stream->held_bytes + body->capacity - capacity);
     if (fault != WIRE_MESSAGE_FINE) {
         stream_refuse_message(server, stream, fault);
+    } else if (!admits(server, stream)) {
+        stream->request->defect = WIRE_DEFECT_UNREAD;
+        stream_hand_over(server, stream);
     }
 }
 

@@ -49,6 +49,7 @@ struct http2_stream {
     enum wire_form form;
     bool remote_open; /* END_STREAM has not come */
     bool head;        /* the method is HEAD: no body in the answer */
+    bool admitted;    /* events->admits was asked */
     unsigned n_content_types;
     struct base_text grpc_timeout; /* NULL: none; both as sent */
     struct base_text connect_timeout;

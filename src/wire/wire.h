@@ -25,6 +25,7 @@ enum wire_form {
 enum wire_defect {
     WIRE_DEFECT_NONE,
     WIRE_DEFECT_TOO_LARGE, /* larger than BASE_REQUEST_MAX_BYTES; the body is left empty */
+    WIRE_DEFECT_UNREAD,    /* events->admits refused it; the body is left empty */
     WIRE_DEFECT_TIMEOUT,   /* HTTP: connect-timeout-ms is malformed; timeout_ns is -1 */
     WIRE_DEFECT_REFUSED    /* HTTP: it is no request as HTTP has them; see `refusal` */
 };
@@ -89,6 +90,10 @@ struct wire_server_events {
     /* A request is complete. The receiver owns it, and answers with wire_server_reply on that
      * stream, now or later. Not called again for that stream. */
     void (*request)(void *user, uint32_t stream, struct wire_request *request);
+    /* Whether the body of a request is worth reading, of which no more is known than stands before
+     * it: asked once, before more than BASE_BODY_UNASKED_BYTES of it are kept. False: the request
+     * comes at once, with WIRE_DEFECT_UNREAD. It stays the session's. NULL: every body is. */
+    bool (*admits)(void *user, const struct wire_request *request);
     /* The peer has given that request up; a reply to it would be ignored. Only after `request`. Of
      * a streamed call also: what it sent is no message, and the session has answered it. */
     void (*cancelled)(void *user, uint32_t stream);

@@ -212,6 +212,12 @@ static size_t session_held_bytes(void *user)
     return wire_server_held_bytes(((struct session *)user)->wire);
 }
 
+static bool session_busy(void *user)
+{
+    (void)user;
+    return false;
+}
+
 static bool session_tick(void *user, int64_t now_ns, int64_t last_read_ns, int64_t last_write_ns)
 {
     (void)user;
@@ -244,6 +250,7 @@ static const struct net_handler handler = {
     .received = session_received,
     .produce = session_produce,
     .finished = session_finished,
+    .busy = session_busy,
     .held_bytes = session_held_bytes,
     .tick = session_tick,
     .drain = session_drain,

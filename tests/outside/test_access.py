@@ -7,6 +7,7 @@ import http.client
 import json
 import pathlib
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -119,6 +120,50 @@ class Access(unittest.TestCase):
         connection.close()
         self.assertNotIn("bad", server.log_text())
         self.assertNotIn("good", server.log_text())
+
+    def say(self, server, head):
+        """Sends the head of a request without the body that it announces; the head of the answer."""
+        with socket.create_connection(server.address.rsplit(":", 1), timeout=30) as connection:
+            connection.sendall(head.encode())
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                piece = connection.recv(4096)
+                if not piece:
+                    break
+                answer += piece
+            return answer.decode()
+
+    def test_a_strangers_body_is_not_waited_for(self):
+        server = self.start(section("team", "good") + section("prometheus", "p"))
+        head = (f"POST {SERVICE}Submit HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n"
+                "content-length: 4000000\r\nexpect: 100-continue\r\n")
+        for authorization in ["", "authorization: Bearer bad\r\n"]:
+            answer = self.say(server, f"{head}{authorization}\r\n")
+            self.assertTrue(answer.startswith("HTTP/1.1 401 "), answer)
+            self.assertIn("connection: close", answer)
+        answer = self.say(server, f"{head}authorization: Bearer good\r\n\r\n")
+        self.assertTrue(answer.startswith("HTTP/1.1 100 "), answer)
+        # Who sends it all the same, as most do, reads the answer too.
+        big = {"commands": [{"add": {**add(f"big-{i}", points=1), "description": "d" * 200}}
+                            for i in range(1000)]}
+        self.expect(server, "Submit", big, "bad", UNKNOWN)
+        self.expect(server, "Submit", big, "good", None)
+        self.assertEqual(self.grpc(server, "bad")("Submit", big),
+                         ("UNAUTHENTICATED", "UNAUTHENTICATED"))
+        self.assertIsNone(self.grpc(server, "good")("Submit", big))
+        import grpc
+        with grpc.insecure_channel(server.address) as channel:
+            check = channel.unary_unary("/grpc.health.v1.Health/Check",
+                                        request_serializer=bytes, response_deserializer=bytes)
+            name = b"n" * 5000
+            with self.assertRaises(grpc.RpcError) as refused:
+                check(b"\x0a\x88\x27" + name, timeout=30)
+            self.assertEqual(refused.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        connection = http.client.HTTPConnection(server.address, timeout=30)
+        connection.request("GET", "/metrics", headers=bearer("p"))
+        text = connection.getresponse().read().decode()
+        connection.close()
+        self.assertIn('zandaka_access_refusals_total{reason="UNAUTHENTICATED"} 4', text)
 
     def test_health_is_everybodys_and_metrics_are_not(self):
         server = self.start(section("prometheus", "scrape", "methods = metrics")
