@@ -108,6 +108,20 @@ static char *next_line(char *line, int capacity, void *stream)
     return file->failed ? NULL : line;
 }
 
+/* Those of the section, `rate, ids`. */
+static const char *names_of_keys(const struct app_ini_file *file)
+{
+    const char *names = "";
+    for (size_t i = 0; i < file->n_keys; i++) {
+        if (file->keys[i].section == file->section) {
+            names = base_arena_print(file->arena, "%s%s%s", names, names[0] == '\0' ? "" : ", ",
+                                     file->keys[i].name)
+                        .bytes;
+        }
+    }
+    return names;
+}
+
 /* inih's handler. Its own idea of the section is not used: the reader's is the same, and checked.
  */
 static int take_key(void *user, const char *section, const char *name, const char *value)
@@ -136,8 +150,9 @@ static int take_key(void *user, const char *section, const char *name, const cha
         file->take_value(file, key->key, base_text_of(value));
         return file->failed ? 0 : 1;
     }
-    app_ini_fail(file,
-                 base_arena_print(file->arena, "the key `%s` is unknown in this section", name));
+    app_ini_fail(file, base_arena_print(file->arena,
+                                        "the key `%s` is unknown in this section; there are %s",
+                                        name, names_of_keys(file)));
     return 0;
 }
 

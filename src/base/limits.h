@@ -148,6 +148,8 @@
 /* Connections of a server, at the most, and without which it is of no use. */
 #define BASE_CONNECTIONS_MAX 20000
 #define BASE_CONNECTIONS_MIN 16
+/* Room for fewer connections is worth a warning at the start: a few hosts of callers with pools. */
+#define BASE_CONNECTIONS_FEW 1000
 /* Open files that are no connection: the tables that the store keeps open, and 256 for its logs,
  * the tables that are being made, the loops' own, and what the system's libraries open. */
 #define BASE_OTHER_FILES (BASE_ROCKSDB_TABLES_OPEN_MAX + 256)

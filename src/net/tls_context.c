@@ -14,10 +14,11 @@
  * has nothing else. */
 #define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-/* What OpenSSL says went wrong; it is forgotten then. */
+/* What OpenSSL says went wrong first: what it says last is only which part of it said so. It is
+ * forgotten then. */
 static const char *take_problem(void)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
     ERR_clear_error();
     return reason == NULL ? "no reason is known" : reason;
 }
@@ -57,6 +58,35 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
     return context;
 }
 
+/* Nobody is there to be asked for a key's passphrase; OpenSSL would ask the terminal. */
+static int give_no_passphrase(char *buffer, int capacity, int writing, void *user)
+{
+    (void)buffer;
+    (void)capacity;
+    (void)writing;
+    (void)user;
+    return -1;
+}
+
+/* What is wrong with a key, and what to do. */
+static struct base_text key_problem(const char *key, const char *certificate,
+                                    struct base_arena *arena)
+{
+    if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH) {
+        ERR_clear_error();
+        return base_arena_print(arena,
+                                "%s is a private key, but not that of the first certificate in %s: "
+                                "name the pair that was made together, the server's own "
+                                "certificate first",
+                                key, certificate);
+    }
+    return base_arena_print(arena,
+                            "%s is no private key in PEM that can be used: %s; it has a block that "
+                            "begins with -----BEGIN PRIVATE KEY----- (or BEGIN EC or RSA PRIVATE "
+                            "KEY) and is not encrypted by a passphrase",
+                            key, take_problem());
+}
+
 /* Our certificate, with those that lead up from it, and its key. */
 static bool load_identity(SSL_CTX *context, const struct net_tls_files *files,
                           struct base_arena *arena, struct base_text *ret_message)
@@ -67,13 +97,17 @@ static bool load_identity(SSL_CTX *context, const struct net_tls_files *files,
         return false;
     }
     if (SSL_CTX_use_certificate_chain_file(context, certificate.bytes) != 1) {
-        *ret_message = base_arena_print(arena, "%s is no certificate in PEM that can be used: %s",
-                                        certificate.bytes, take_problem());
+        *ret_message = base_arena_print(
+            arena,
+            "%s is no certificate in PEM that can be used: %s; it has a block that "
+            "begins with -----BEGIN CERTIFICATE-----, and behind it those of the "
+            "authorities between, if any",
+            certificate.bytes, take_problem());
         return false;
     }
+    SSL_CTX_set_default_passwd_cb(context, give_no_passphrase);
     if (SSL_CTX_use_PrivateKey_file(context, key.bytes, SSL_FILETYPE_PEM) != 1) {
-        *ret_message = base_arena_print(arena, "%s is no private key in PEM that goes with %s: %s",
-                                        key.bytes, certificate.bytes, take_problem());
+        *ret_message = key_problem(key.bytes, certificate.bytes, arena);
         return false;
     }
     return true;
@@ -88,8 +122,11 @@ static bool load_authority(SSL_CTX *context, struct base_text file, struct base_
         return false;
     }
     if (SSL_CTX_load_verify_file(context, authority.bytes) != 1) {
-        *ret_message = base_arena_print(arena, "%s holds no certificate of an authority in PEM: %s",
-                                        authority.bytes, take_problem());
+        *ret_message =
+            base_arena_print(arena,
+                             "%s holds no certificate of an authority in PEM: %s; it has "
+                             "blocks that begin with -----BEGIN CERTIFICATE-----",
+                             authority.bytes, take_problem());
         return false;
     }
     return true;

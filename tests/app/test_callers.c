@@ -117,7 +117,9 @@ static void every_slip_is_an_error_that_names_its_line(void **state)
         {"[caller.a]\nrate = 1\n[caller.b]\n" TOKEN,
          "3: the section [caller.a] above has neither token_sha256 nor certificate_names"},
         {"[caller.a]\n", "1: the section [caller.a] above has neither"},
-        {"[caller.a]\ntoken = x\n", "2: the key `token` is unknown in this section"},
+        {"[caller.a]\ntoken = x\n",
+         "2: the key `token` is unknown in this section; there are token_sha256, "
+         "certificate_names, methods, kinds, ids, rate"},
         {"[caller.a]\n" TOKEN TOKEN, "3: the key `token_sha256` stands twice"},
         {"[caller.a]\ntoken_sha256 =\n", "2: the key `token_sha256` has no value"},
         {"[caller.a]\ntoken_sha256 = 9f86\n", "2: token_sha256 is the SHA-256 of a token"},

@@ -40,6 +40,15 @@ class Connections(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "raise the limit"):
             server.start()
 
+    def test_room_for_few_connections_is_worth_a_warning_and_for_many_it_is_not(self):
+        for open_files, few in [(768 + 999, True), (768 + 1000, False)]:
+            server = Server("[kind.points]\n", open_files=open_files, store="memory:")
+            self.addCleanup(server.__exit__, None, None, None)
+            server.start()
+            lines = [line for line in server.log_text().splitlines() if "there is room for" in line]
+            self.assertEqual(len(lines), 1, server.log_text())
+            self.assertEqual("WARN" in lines[0].upper(), few, lines)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -237,9 +237,22 @@ class Tls(unittest.TestCase):
                       self.refused(f"[tls]\nclient_ca = {self.callers.path}\n"))
         self.assertIn("no certificate in PEM",
                       self.refused(f"[tls]\ncertificate = {self.key}\nkey = {self.key}\n"))
-        self.assertIn("no private key in PEM that goes with",
+        self.assertIn("begins with -----BEGIN CERTIFICATE-----",
+                      self.refused(f"[tls]\ncertificate = {self.key}\nkey = {self.key}\n"))
+        self.assertIn("not that of the first certificate in",
                       self.refused(f"[tls]\ncertificate = {self.certificate}\nkey = "
                                    f"{self.caller[1]}\n"))
+        self.assertIn("begins with -----BEGIN PRIVATE KEY-----",
+                      self.refused(f"[tls]\ncertificate = {self.certificate}\nkey = "
+                                   f"{self.certificate}\n"))
+        # Nobody is asked for a passphrase, not even at a terminal.
+        locked = pathlib.Path(self.directory.name) / "locked.key"
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", self.key, "-out", locked, "-passout",
+                        "pass:secret"], check=True, capture_output=True)
+        self.assertIn("not encrypted by a passphrase",
+                      self.refused(f"[tls]\ncertificate = {self.certificate}\nkey = {locked}\n"))
+        self.assertIn("holds no certificate of an authority in PEM",
+                      self.refused(f"[tls]\n{pair}client_ca = {self.key}\n"))
         self.assertIn("/nowhere", self.refused(f"[tls]\n{pair}client_ca = /nowhere\n"))
         self.assertIn("it has no TLS", self.refused("", "--listen", "0.0.0.0:0"))
         self.assertIn("it cannot tell who calls",
