@@ -1,11 +1,14 @@
 """Waits for a test that may hang, and is not misled by a machine that has other things to do."""
 import os
 import pathlib
+import signal
 import subprocess
+import time
 
 ASLEEP_S = 10  # a group of processes that does nothing for so long waits for what never comes
 NEXT_TO_NOTHING_S = 0.05  # of a second of processor: timers that go off
 PATIENCE_S = 600
+END_S = 10
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -24,6 +27,21 @@ def group_state(group: int) -> tuple[float, bool]:
         except OSError:  # it ended meanwhile
             continue
     return seconds, awake
+
+
+def end_group(group: int) -> None:
+    """Ends what a leader that is gone has left behind, and gives it time to do so in its own way: a
+    database that a test has begun ends when the test does, and clears up."""
+    for _ in range(END_S * 10):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def wait(process: subprocess.Popen, limit_s: float) -> int | None:

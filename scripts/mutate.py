@@ -51,10 +51,12 @@ FOLDERS = {
     "service": (r"service_", ["address", "thread"]),
     "store": (r"store_(contract$|faulty)", ["address"]),
     "store/memory": (r"store_contract$", ["address", "thread"]),
+    "store/postgres": (r"store_(contract$|postgres$)", ["address"]),
     "store/rocksdb": (r"store_(contract$|rocksdb_)", ["address"]),
 }
 # What a folder's test is told: a backend is held to the contract alone.
 ARGUMENTS = {("store/memory", "store_contract"): ["memory"],
+             ("store/postgres", "store_contract"): ["postgres"],
              ("store/rocksdb", "store_contract"): ["rocksdb"]}
 
 
@@ -96,7 +98,7 @@ class Build:
             self.links[name] = shlex.split(last.removeprefix(": && ").removesuffix(" && :"))
             begin = time.monotonic()
             if not self.run(name, self.folder / "tests" / name, WORK, 600):
-                sys.exit(f"{name} fails without any mutation, in the build {self.folder}")
+                sys.exit(f"{name} fails or is skipped without any mutation, in the build {self.folder}")
             self.seconds[name] = time.monotonic() - begin
         self.links = {name: self.links[name] for name in sorted(names, key=self.seconds.get)}
 
@@ -112,11 +114,9 @@ class Build:
         try:
             return hanging.wait(process, limit_s) == 0
         finally:
-            try:
-                os.killpg(process.pid, 9)
-            except ProcessLookupError:
-                pass
+            process.kill()
             process.wait()
+            hanging.end_group(process.pid)
             shutil.rmtree(scratch, ignore_errors=True)
 
     def limit(self) -> None:
