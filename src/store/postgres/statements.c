@@ -131,7 +131,7 @@ const struct postgres_statement postgres_statements[POSTGRES_STATEMENT_COUNT] = 
         {"read_accounts",
          "SELECT account_id, version, last_time, kind_number, available, held "
          "FROM zandaka.accounts LEFT JOIN zandaka.balances USING (account_id) "
-         "WHERE account_id = ANY ($1) AND version > 0 ORDER BY account_id",
+         "WHERE account_id = ANY ($1) AND version <> 0 ORDER BY account_id",
          1,
          {POSTGRES_TEXT_ARRAY}},
     /* One row for the bounds of what is looked at, beside each entry that is wanted. */

@@ -120,9 +120,10 @@ static const char *const selections[] = {
                             "ORDER BY position",
     [STORE_TABLE_IDS] = "SELECT transaction_id, position FROM zandaka.transactions "
                         "ORDER BY transaction_id",
-    [STORE_TABLE_ACCOUNTS] = "SELECT account_id, version, last_time, kind_number, available, held "
-                             "FROM zandaka.accounts LEFT JOIN zandaka.balances USING (account_id) "
-                             "WHERE version > 0 OR available > 0 OR held > 0 ORDER BY account_id",
+    [STORE_TABLE_ACCOUNTS] =
+        "SELECT account_id, version, last_time, kind_number, available, held "
+        "FROM zandaka.accounts LEFT JOIN zandaka.balances USING (account_id) "
+        "WHERE version <> 0 OR available <> 0 OR held <> 0 ORDER BY account_id",
     [STORE_TABLE_ENTRIES] =
         "SELECT account_id, position, sequence, transaction_id, operation, kind_number, amount, "
         "balance_after, held_amount, held_after, create_time, record "
