@@ -6,7 +6,8 @@
 #   make sim        simulated worlds against the contract, for HOURS=n; SEED=n tells one of them
 #   make demo       a bank's real transactions, with the plug pulled on the way
 #   make demo-postgres  the same on PostgreSQL: two servers, one database, a kill of each
-#   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=)
+#   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=);
+#                   SERVERS=2: so many servers on one PostgreSQL
 #   make disk       power cuts, failing calls, damaged bytes: the long form (SEED=)
 #   make drain      stopped under load, for ROUNDS=n (50): no answer contradicts what is there
 #   make memory     every allocation of every call fails once: the long form (SEED=)
@@ -45,7 +46,7 @@ demo-postgres: test-deps build
 	@scripts/demo_postgres.py build/release/zandaka
 
 consistency: test-deps build
-	@tests/consistency/run.sh build/release -for $(MINUTES)m $(if $(SEED),-seed $(SEED))
+	@tests/consistency/$(if $(SERVERS),on_postgres.py build/release -servers $(SERVERS),run.sh build/release) -for $(MINUTES)m $(if $(SEED),-seed $(SEED))
 
 disk memory: test-deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DZANDAKA_TESTS=ON -DZANDAKA_TEST_SOURCE=ON >/dev/null

@@ -165,7 +165,7 @@ func (r *run) judge() (*totals, []string, error) {
 	violations := few(audit(r.history.sorted(), found))
 	all := partitions(r.history.sorted(), found, r.load.home)
 	violations = append(violations, check(all, r.options.keep)...)
-	if strings.HasPrefix(r.store, "rocksdb:") {
+	if durable(r.store) {
 		if err := r.verify(); err != nil {
 			violations = append(violations, err.Error())
 		}
@@ -209,7 +209,7 @@ func (r *run) names() (ids, accounts []string) {
 	return ids, accounts
 }
 
-// verify proves the store of the stopped server.
+// verify proves the store of the stopped servers.
 func (r *run) verify() error {
 	for _, each := range r.servers {
 		if err := each.drain(); err != nil {
