@@ -10,7 +10,7 @@ protobuf-c-compiler libprotobuf-c-dev libnghttp2-dev librocksdb-dev libjansson-d
 libxxhash-dev libinih-dev libcsv-dev libpq-dev libssl-dev python3"
 test="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev curl git openssl
 python3-grpcio python3-protobuf protobuf-compiler-grpc python3-jsonschema nghttp2-client gcovr
-util-linux procps postgresql mandoc"
+util-linux procps postgresql mandoc python3-yaml python3-pip"
 packaging="debhelper dpkg-dev lintian"
 # Any Go from 1.19 on will do: the package only where there is none.
 command -v go >/dev/null || test="$test golang-go"
