@@ -354,9 +354,9 @@
 #define BASE_SPANNER_MESSAGE_MAX_BYTES (16u << 20)
 /* Seconds after which a session that may be used for 28 days is replaced. */
 #define BASE_SPANNER_SESSION_AGE_MAX_S INT64_C(604800)
-/* Milliseconds for an answer of the emulator, which has been seen to take 8 s for a commit of some
- * hundred rows on a machine that was busy: it is for meanings, not for speed. */
-#define BASE_SPANNER_EMULATOR_ANSWER_TIMEOUT_MS 30000
+/* Milliseconds for an answer of the emulator: its time for a commit grows with the square of the
+ * rows, to some seconds for the largest, and to a minute on a machine that is busy. */
+#define BASE_SPANNER_EMULATOR_ANSWER_TIMEOUT_MS 120000
 /* The wait before a commit of which nothing was heard is asked again doubles between these. */
 #define BASE_SPANNER_REPEAT_WAIT_FIRST_MS 5
 #define BASE_SPANNER_REPEAT_WAIT_LAST_MS 320

@@ -24,6 +24,8 @@ class Server:
     """`with Server() as server:` has one running on a fresh store; kill() and start() pull the plug
     and put it back."""
 
+    timeout_s = 30  # for an answer
+
     def __init__(self, config="", store=None, arguments=(), open_files=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-test-"))
         self.store = store or self.new_store()
@@ -87,7 +89,7 @@ class Server:
         return status, answer_headers, json.loads(body)
 
     def post(self, method, body, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection = http.client.HTTPConnection(self.address, timeout=self.timeout_s)
         try:
             connection.request("POST", SERVICE + method, body,
                                {"content-type": "application/json", **(headers or {})})
@@ -97,7 +99,7 @@ class Server:
             connection.close()
 
     def get(self, path):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection = http.client.HTTPConnection(self.address, timeout=self.timeout_s)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

@@ -258,6 +258,7 @@ const struct backend backends[] = {
     {.name = "spanner",
      .is_present = emulator_is_present,
      .keeps_marks = true,
+     .is_slow = true,
      .open = spanner_open_new,
      .reopen = spanner_reopen,
      .destroy = spanner_destroy},

@@ -18,6 +18,9 @@ struct backend {
     bool (*is_present)(void);
     /* Whether it can say STORE_UNKNOWN, and so keeps the marks of commits. */
     bool keeps_marks;
+    /* Whether it takes milliseconds for what others do in microseconds: what is repeated many times
+     * is repeated less often then. */
+    bool is_slow;
     /* A new, empty store at a new place. `kinds` outlives both. */
     struct store *(*open)(const struct ledger_kinds *kinds, void **ret_place);
     /* A new store at a new place, to copy another into; reopened when that has ended. NULL

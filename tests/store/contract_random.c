@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define N_BATCHES 120
+#define N_BATCHES_WHEN_SLOW 60
 #define COMMANDS_MAX 40
 /* Few enough of each that commands meet: repeats, reuses, fences and refusals all happen. */
 #define N_IDS 700
@@ -142,7 +143,8 @@ static void run_seed(struct contract *contract, uint64_t seed)
     print_message("           seed %llu\n", (unsigned long long)seed);
     struct random random = {seed};
     struct store *reference = store_memory_open(contract->kinds);
-    for (int number = 0; number < N_BATCHES; number++) {
+    int n_batches = contract->backend->is_slow ? N_BATCHES_WHEN_SLOW : N_BATCHES;
+    for (int number = 0; number < n_batches; number++) {
         /* The clock jumps back now and then. */
         contract->now_us += draw(&random, 10) == 0 ? -3000000 : 1000000;
         struct random same = {draw(&random, UINT64_MAX)};

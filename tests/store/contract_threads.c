@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define BATCHES 400
+#define BATCHES_WHEN_SLOW 40
 #define BATCHES_AHEAD 4
 
 struct writer {
@@ -24,11 +25,17 @@ struct writer {
     enum store_fault fault; /* the first, once done */
 };
 
+static int n_batches(const struct contract *contract)
+{
+    return contract->backend->is_slow ? BATCHES_WHEN_SLOW : BATCHES;
+}
+
 static void *write_batches(void *argument)
 {
     struct writer *writer = argument;
     int64_t now_us = writer->contract->now_us;
-    for (int batch = 0; batch < BATCHES && writer->fault == STORE_OK; batch++) {
+    int n = n_batches(writer->contract);
+    for (int batch = 0; batch < n && writer->fault == STORE_OK; batch++) {
         while (batch > BATCHES_AHEAD * atomic_load(&writer->rounds)) {
             sched_yield();
         }
@@ -189,7 +196,7 @@ static void what_a_read_has_found_stays_found(void **state)
     writer_start(&writer);
     /* The second transaction of a batch, once found, has its first, its entries and its account. */
     bool together = true;
-    for (int batch = 0; batch < BATCHES;) {
+    for (int batch = 0; batch < n_batches(contract);) {
         struct base_text first = base_arena_print(&contract->arena, "a-%d", batch);
         struct base_text second = base_arena_print(&contract->arena, "c-%d", batch);
         bool last = last_round(&writer);
