@@ -5,7 +5,8 @@ connection, while h2load sends as much as it can in another caller's name, or in
     scripts/storm.py [--binary FILE]... [--rounds N] [--seconds N] [--connections N] [--streams N]
 
 Prints the quiet caller's latencies in each round, and the medians' ratios: the share travels, the
-milliseconds are the machine's. Several binaries take turns, so that what the machine does besides
+milliseconds are the machine's. What depends on neither is how many calls of the storm are answered in
+the time of one of the quiet caller's. Several binaries take turns, so that what the machine does besides
 meets all of them. Servers, stores and storms are started and ended here.
 """
 import argparse
@@ -52,6 +53,16 @@ def start_storm(address, directory, token, options):
          str(body), "-H", "content-type: application/json", "-H",
          f"authorization: Bearer {token}", f"http://{address}{PATH}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def count_answered(address):
+    """Calls that the server has answered, of all callers."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    connection.request("GET", "/metrics", headers={"authorization": "Bearer quiet"})
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+               if line.startswith("grpc_server_handled_total{"))
 
 
 class Quiet:
@@ -102,22 +113,24 @@ class Server:
             if storm:
                 self.quiet.call(1)  # until it is at its height
             refused = self.quiet.refused
+            answered = count_answered(self.address)
             p50, p99, n = self.quiet.call(options.seconds)
+            others = (count_answered(self.address) - answered - n) / n
         finally:
             if storm:
                 storm.terminate()
                 storm.wait()
-        self.found[name].append((p50, p99))
+        self.found[name].append((p50, p99, others))
         return (f"{n} calls, {self.quiet.refused - refused} refused, p50 {p50:.2f} ms, "
-                f"p99 {p99:.2f} ms")
+                f"p99 {p99:.2f} ms, {others:.0f} others answered in the time of one")
 
     def print_medians(self):
-        p99 = {name: statistics.median(p99 for _, p99 in rows) for name, rows in self.found.items()}
-        for name, value in p99.items():
-            p50 = statistics.median(p50 for p50, _ in self.found[name])
-            print(f"{self.name}, {name}: p50 {p50:.2f} ms, p99 {value:.2f} ms (medians of "
-                  f"{len(self.found[name])}); p99 is {value / p99['no storm']:.1f} times that "
-                  f"without")
+        medians = {name: [statistics.median(column) for column in zip(*rows)]
+                   for name, rows in self.found.items()}
+        for name, (p50, p99, others) in medians.items():
+            print(f"{self.name}, {name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms (medians of "
+                  f"{len(self.found[name])}); p99 is {p99 / medians['no storm'][1]:.1f} times that "
+                  f"without; {others:.0f} others answered in the time of one")
 
     def close(self):
         self.process.terminate()

@@ -58,16 +58,6 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
     return context;
 }
 
-/* Nobody is there to be asked for a key's passphrase; OpenSSL would ask the terminal. */
-static int give_no_passphrase(char *buffer, int capacity, int writing, void *user)
-{
-    (void)buffer;
-    (void)capacity;
-    (void)writing;
-    (void)user;
-    return -1;
-}
-
 /* What is wrong with a key, and what to do. */
 static struct base_text key_problem(const char *key, const char *certificate,
                                     struct base_arena *arena)
@@ -105,7 +95,9 @@ static bool load_identity(SSL_CTX *context, const struct net_tls_files *files,
             certificate.bytes, take_problem());
         return false;
     }
-    SSL_CTX_set_default_passwd_cb(context, give_no_passphrase);
+    /* Nobody is there to be asked for a key's passphrase; OpenSSL would ask the terminal, but for
+     * one that it is given, and the empty one opens no key. */
+    SSL_CTX_set_default_passwd_cb_userdata(context, (void *)(uintptr_t) "");
     if (SSL_CTX_use_PrivateKey_file(context, key.bytes, SSL_FILETYPE_PEM) != 1) {
         *ret_message = key_problem(key.bytes, certificate.bytes, arena);
         return false;
