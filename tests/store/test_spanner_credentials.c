@@ -437,8 +437,10 @@ static void server_close(struct metadata_server *server)
 
 static void server_answers(struct metadata_server *server, const char *status, const char *body)
 {
+    (void)pthread_mutex_lock(&server->lock);
     (void)snprintf(server->answer, sizeof server->answer,
                    "HTTP/1.0 %s\r\nContent-Type: application/json\r\n\r\n%s", status, body);
+    (void)pthread_mutex_unlock(&server->lock);
 }
 
 static void server_gives(struct metadata_server *server, const char *token, int lifetime_s)
@@ -492,7 +494,9 @@ static void the_metadata_server_is_asked_once_until_its_token_is_renewed(void **
     assert_token(credentials, NOW_US, "first");
     assert_non_null(strstr(
         server->request, "GET /computeMetadata/v1/instance/service-accounts/default/token HTTP/"));
+    (void)pthread_mutex_lock(&server->lock);
     assert_non_null(strstr(server->request, "\r\nMetadata-Flavor: Google\r\n"));
+    (void)pthread_mutex_unlock(&server->lock);
     int64_t renew_us = NOW_US + (3599 - BASE_ACCESS_TOKEN_RENEW_AHEAD_S) * S_US;
     assert_token(credentials, renew_us - 1, "first");
     assert_int_equal(atomic_load(&server->n_requests), 1);
@@ -597,9 +601,11 @@ static void a_token_and_its_answer_have_so_many_bytes(void **state)
     for (int more = 0; more <= 1; more++) {
         struct spanner_credentials *credentials = open_metadata(server);
         server_gives(server, "token", 3600);
+        (void)pthread_mutex_lock(&server->lock);
         size_t length = strlen(server->answer);
         memset(server->answer + length, ' ', BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES + 1 - length);
         server->answer[BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES + more] = '\0';
+        (void)pthread_mutex_unlock(&server->lock);
         if (more == 0) {
             assert_token(credentials, NOW_US, "token");
         } else {
