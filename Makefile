@@ -6,6 +6,7 @@
 #   make sim        simulated worlds against the contract, for HOURS=n; SEED=n tells one of them
 #   make demo       a bank's real transactions, with the plug pulled on the way
 #   make demo-postgres  the same on PostgreSQL: two servers, one database, a kill of each
+#   make demo-spanner   the same on Google's emulator of Cloud Spanner, with kills of the server
 #   make consistency  histories of many clients, under faults, judged from outside (MINUTES=, SEED=);
 #                   SERVERS=2: so many servers on one PostgreSQL
 #   make disk       power cuts, failing calls, damaged bytes: the long form (SEED=)
@@ -22,7 +23,7 @@ PREFIX ?= /usr/local
 MINUTES ?= 10
 CMAKE_FLAGS = -G Ninja -Wno-dev
 
-.PHONY: build run test sim demo demo-postgres consistency disk drain memory fuzz bench coverage mutants install deb deps test-deps format clean
+.PHONY: build run test sim demo demo-postgres demo-spanner consistency disk drain memory fuzz bench coverage mutants install deb deps test-deps format clean
 
 build: deps
 	@cmake -S . -B build/release $(CMAKE_FLAGS) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -44,6 +45,9 @@ demo: build
 
 demo-postgres: test-deps build
 	@scripts/demo_postgres.py build/release/zandaka
+
+demo-spanner: test-deps build
+	@scripts/demo_spanner.py build/release/zandaka
 
 consistency: test-deps build
 	@tests/consistency/$(if $(SERVERS),on_postgres.py build/release -servers $(SERVERS),run.sh build/release) -for $(MINUTES)m $(if $(SEED),-seed $(SEED))

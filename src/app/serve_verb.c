@@ -11,7 +11,8 @@ int app_verb_serve(int argc, char **argv)
         {"listen", "HOST:PORT", &given.listen, NULL,
          "where to listen (or ZANDAKA_LISTEN; default " APP_DEFAULT_LISTEN "); port 0: a free one"},
         {"store", "URL", &given.store_url, NULL,
-         "rocksdb:DIR, memory: or postgres://… (or ZANDAKA_STORE; default " APP_DEFAULT_STORE ")"},
+         "rocksdb:DIR, memory:, postgres://… or spanner:… (or ZANDAKA_STORE; "
+         "default " APP_DEFAULT_STORE ")"},
         {"address-file", "FILE", &given.address_file, NULL,
          "is written with the HOST:PORT in use once the server is ready"},
         {"check-config", NULL, NULL, &check_config, "check the configuration and do nothing else"},

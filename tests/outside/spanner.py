@@ -48,3 +48,4 @@ class Emulator:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()

@@ -1,18 +1,23 @@
 #!/usr/bin/python3
 """The contract and the crash test on Google's emulator of Cloud Spanner, with the schema and the
 start around them. The emulator does one transaction that writes at a time, so there are fewer
-crashes than elsewhere: ZANDAKA_SPANNER_CRASHES (5).
+crashes than elsewhere: ZANDAKA_SPANNER_CRASHES (5). And a storm of duplicates while the emulator aborts
+commits at random: ZANDAKA_SPANNER_TRANSACTIONS (1000).
 """
 import os
+import random
 import subprocess
+import threading
 import unittest
 
 import test_contract
 import test_crash
-from server import BINARY, Server
+from server import BINARY, Grpc, Server
 from spanner import Emulator
 
 test_crash.CRASHES = int(os.environ.get("ZANDAKA_SPANNER_CRASHES", "5"))
+TRANSACTIONS = int(os.environ.get("ZANDAKA_SPANNER_TRANSACTIONS", "1000"))
+CALLERS = 16
 
 emulator = None
 
@@ -71,6 +76,67 @@ class Reading(unittest.TestCase):
             self.assertEqual(server.run("transaction", "--id", "t1").returncode, 0)
             while server.balance("alice") != 5:
                 pass
+
+
+class Duplicate(threading.Thread):
+    """Sends its share of the transactions, each of which another caller sends too, until each is
+    answered for good."""
+
+    def __init__(self, number, address, answers):
+        super().__init__()
+        self.random = random.Random(number)
+        # Of neighbours, each has the other's half.
+        self.ids = [i for i in range(TRANSACTIONS) if i % CALLERS in (number, number ^ 1)]
+        self.random.shuffle(self.ids)
+        self.address = address
+        self.answers = answers
+        self.complaints = []
+
+    def run(self):
+        grpc = Grpc(self.address)
+        for number in self.ids:
+            answer = self.send(grpc, number)
+            if answer != self.answers.setdefault(number, answer):
+                self.complaints.append(f"t{number}: the answers differ")
+        grpc.close()
+
+    def send(self, grpc, number):
+        request = grpc.messages.AddRequest(transaction_id=f"t{number}",
+                                           account_id=f"account-{number % 50}")
+        request.amounts.add(kind="points", amount=1 + number % 7)
+        for _ in range(100):
+            try:
+                return grpc.call("Add", request, timeout=60)[0]
+            except grpc.grpc.RpcError as error:
+                if error.code() != grpc.grpc.StatusCode.UNAVAILABLE:
+                    self.complaints.append(f"t{number}: {error.code()} {error.details()}")
+                    return None
+        self.complaints.append(f"t{number}: unavailable for good")
+        return None
+
+
+class Aborts(unittest.TestCase):
+    def test_each_of_many_duplicates_takes_effect_once_while_commits_are_aborted(self):
+        calm = os.environ["SPANNER_EMULATOR_HOST"]
+        self.addCleanup(os.environ.update, SPANNER_EMULATOR_HOST=calm)
+        storm = Emulator("--enable_fault_injection")
+        self.addCleanup(storm.close)
+        answers = {}
+        with Server("[kind.points]\n", store=storm.new_store()) as server:
+            callers = [Duplicate(i, server.address, answers) for i in range(CALLERS)]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
+            self.assertEqual([each for caller in callers for each in caller.complaints], [])
+            self.assertEqual(len(answers), TRANSACTIONS)
+            for account in range(50):
+                wanted = sum(1 + number % 7 for number in range(account, TRANSACTIONS, 50))
+                self.assertEqual(server.balance(f"account-{account}"), wanted)
+            self.assertEqual(server.stop(), 0)
+            verified = server.verify()
+            self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+            self.assertIn(f"transactions: {TRANSACTIONS} ", verified.stdout)
 
 
 if __name__ == "__main__":
