@@ -111,10 +111,16 @@ static void varints_come_back_and_longer_forms_are_refused(void **state)
     assert_true(reader.failed);
     base_writer_release(&writer);
 
-    static const uint8_t longer[] = {0x81, 0x00};
-    reader = base_reader_of((struct base_bytes){longer, sizeof longer});
-    assert_true(base_read_varint(&reader) == 0);
-    assert_true(reader.failed);
+    static const struct base_bytes refused[] = {
+        {(const uint8_t *)"\x81\x00", 2},
+        {(const uint8_t *)"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 10}, /* 65 bits */
+        {(const uint8_t *)"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x81\x01", 11},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        reader = base_reader_of(refused[i]);
+        assert_true(base_read_varint(&reader) == 0);
+        assert_true(reader.failed);
+    }
 }
 
 static void base64_comes_back_padded_or_not(void **state)

@@ -24,7 +24,7 @@ static void on_response(void *user, void *call_user, const struct wire_response 
     outcome->body_length = response->body.length;
     outcome->body_hash = base_hash(response->body);
     size_t used = 0;
-    for (size_t i = 0; i < response->n_headers; i++) {
+    for (size_t i = 0; i < response->n_headers && used < sizeof outcome->headers; i++) {
         used += (size_t)snprintf(outcome->headers + used, sizeof outcome->headers - used,
                                  "%.*s: %.*s\n", BASE_TEXT_ARGS(response->headers[i].name),
                                  BASE_TEXT_ARGS(response->headers[i].value));

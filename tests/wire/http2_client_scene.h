@@ -16,7 +16,7 @@ struct outcome {
     char details[200];
     size_t body_length;
     uint64_t body_hash;
-    char headers[500]; /* `name: value\n` */
+    char headers[500]; /* `name: value\n`, as far as there is room */
 };
 
 struct client_scene {

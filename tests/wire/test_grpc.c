@@ -139,8 +139,8 @@ static void binary_metadata_is_split_at_commas_and_decoded_padded_or_not(void **
         const char *value;
         const char *decoded[4];
     } rows[] = {
-        {"aGk", {"hi"}}, {"aGk=", {"hi"}}, {"aGk,aG8=, eW8", {"hi", "ho", "yo"}},
-        {"", {""}},      {"a", {NULL}},    {"*,aGk", {"hi"}},
+        {"aGk", {"hi"}}, {"aGk=", {"hi"}},  {"aGk,aG8=, eW8", {"hi", "ho", "yo"}}, {"", {""}},
+        {"a", {NULL}},   {"*,aGk", {"hi"}}, {"aGk , aG8 ", {"hi", "ho"}},
     };
     struct base_arena arena = BASE_ARENA_EMPTY;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -159,6 +159,24 @@ static void binary_metadata_is_split_at_commas_and_decoded_padded_or_not(void **
     assert_true(wire_header_is_binary(BASE_TEXT("x-bin")));
     assert_false(wire_header_is_binary(BASE_TEXT("-bin")));
     assert_false(wire_header_is_binary(BASE_TEXT("x-bind")));
+    base_arena_release(&arena);
+}
+
+static void a_list_of_headers_grows_and_keeps_what_it_had(void **state)
+{
+    (void)state;
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct wire_header_list list = {NULL, 0, 0};
+    for (size_t i = 0; i < 100; i++) {
+        struct base_text number = base_arena_print(&arena, "%zu", i);
+        wire_header_list_add(&list, &arena, (struct wire_header){number, number});
+    }
+    assert_int_equal(list.count, 100);
+    for (size_t i = 0; i < 100; i++) {
+        struct base_text number = base_arena_print(&arena, "%zu", i);
+        assert_true(base_text_equal(list.headers[i].name, number));
+        assert_true(base_text_equal(list.headers[i].value, number));
+    }
     base_arena_release(&arena);
 }
 
@@ -237,6 +255,7 @@ int main(void)
         cmocka_unit_test(messages_are_percent_encoded_but_for_printable_ascii),
         cmocka_unit_test(broken_percent_escapes_are_shown_as_they_are),
         cmocka_unit_test(binary_metadata_is_split_at_commas_and_decoded_padded_or_not),
+        cmocka_unit_test(a_list_of_headers_grows_and_keeps_what_it_had),
         cmocka_unit_test(framing_is_judged_alike_however_the_bytes_are_cut),
         cmocka_unit_test(memory_is_taken_for_bytes_that_came_not_for_bytes_announced),
     };

@@ -182,6 +182,8 @@ static const struct {
     {"a chunk that ends in LF", CHUNKED "\r\n1\r\na\n0\r\n\r\n", 0, 400},
     {"a malformed trailer", CHUNKED "\r\n0\r\nA : b\r\n\r\n", 0, 400},
     {"a folded trailer", CHUNKED "\r\n0\r\nA: b\r\n c\r\n\r\n", 0, 400},
+    {"a control character in a trailer", CHUNKED "\r\n0\r\nA: \x01\r\n\r\n", 0, 400},
+    {"DEL in a trailer", CHUNKED "\r\n0\r\nA: \x7F\r\n\r\n", 0, 400},
     {"a trailer that ends in LF", CHUNKED "\r\n0\r\nA: b\n\r\n", 0, 400},
 };
 

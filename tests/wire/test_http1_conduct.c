@@ -183,6 +183,23 @@ static void a_shutdown_takes_a_request_after_the_notice_and_none_after_the_drain
     http1_close(&peer);
 }
 
+static void a_binary_header_of_an_answer_goes_out_in_base64(void **state)
+{
+    (void)state;
+    static const struct wire_header headers[] = {{{"x-details-bin", 13}, {"h\r\ni", 4}}};
+    struct http1_peer peer;
+    http1_open(&peer, false);
+    http1_feed(&peer, BASE_TEXT("GET /a HTTP/1.1\r\n" HOST "\r\n"), 0);
+    struct wire_reply reply = {.http_status = 200,
+                               .content_type = BASE_TEXT("application/json"),
+                               .n_headers = 1,
+                               .headers = headers};
+    wire_http1.reply(peer.state, peer.last_stream, &reply);
+    http1_collect(&peer);
+    assert_true(http1_has(&peer.output, "\r\nx-details-bin: aA0KaQ\r\n"));
+    http1_close(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_closes_its_side_still_gets_its_answers),
         cmocka_unit_test(a_shutdown_answers_what_is_under_way_and_says_close),
         cmocka_unit_test(a_shutdown_takes_a_request_after_the_notice_and_none_after_the_drain),
+        cmocka_unit_test(a_binary_header_of_an_answer_goes_out_in_base64),
     };
     return cmocka_run_group_tests_name("wire http1 conduct", tests, NULL, NULL);
 }

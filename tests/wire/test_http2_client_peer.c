@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,42 @@ static void binary_metadata_of_answers_is_decoded(void **state)
     client_scene_close(scene);
 }
 
+/* Twice what a request may have. nghttp2 takes 64 KiB of a header list. */
+static void headers_beyond_32_kib_are_no_answer(void **state)
+{
+    (void)state;
+    static const char LAST[] = "\ngrpc-status: 5\n";
+    static char answer[9 * 4096];
+    for (size_t beyond = 0; beyond < 2; beyond++) {
+        struct client_scene *scene = client_scene_open();
+        struct peer peer;
+        peer_open_server(&peer);
+        peer.requested = answer_with_peer_answer;
+        peer_answer = answer;
+        /* What counts is the names and values: those that are fixed, then x-1 and on. */
+        size_t counted = strlen(":status"
+                                "200"
+                                "grpc-status"
+                                "5");
+        size_t used = (size_t)snprintf(answer, sizeof answer, ":status: 200");
+        for (size_t i = 1; i <= 8; i++) {
+            size_t left = 2 * BASE_HEADERS_MAX_BYTES + beyond - counted - (8 - i) * 4000;
+            size_t length = i < 8 ? 4000 : left;
+            used += (size_t)snprintf(answer + used, sizeof answer - used, "\nx-%zu: ", i);
+            memset(answer + used, 'v', length - 3);
+            used += length - 3;
+            counted += length;
+        }
+        memcpy(answer + used, LAST, sizeof LAST);
+        assert_true(client_scene_call(scene, 0, (struct base_bytes){NULL, 0}));
+        assert_true(pump_client(scene->client, &peer, 4096));
+        assert_int_equal(scene->outcomes[0].n_answers, 1);
+        assert_int_equal(scene->outcomes[0].grpc_status, beyond == 0 ? 5 : -1);
+        peer_close(&peer);
+        client_scene_close(scene);
+    }
+}
+
 static void what_is_no_http2_ends_the_session(void **state)
 {
     (void)state;
@@ -220,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_reset_stream_is_no_answer_and_leaves_the_others),
         cmocka_unit_test(what_is_left_of_an_answered_request_is_not_sent),
         cmocka_unit_test(binary_metadata_of_answers_is_decoded),
+        cmocka_unit_test(headers_beyond_32_kib_are_no_answer),
         cmocka_unit_test(what_is_no_http2_ends_the_session),
         cmocka_unit_test(changed_answers_end_at_most_the_session_and_every_call_is_answered_once),
     };
