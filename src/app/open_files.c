@@ -30,7 +30,7 @@ bool app_open_files_allow(unsigned wanted, struct base_arena *arena, unsigned *r
     }
     if (limit.rlim_cur < needed) {
         *ret_connections = (unsigned)(limit.rlim_cur - BASE_OTHER_FILES);
-        base_log(*ret_connections < BASE_CONNECTIONS_FEW ? BASE_LOG_WARNING : BASE_LOG_INFO,
+        base_log(*ret_connections < BASE_CONNECTIONS_FEW ? BASE_LOG_WARNING : BASE_LOG_DEBUG,
                  "the process may have %llu files open, so there is room for %u connections: "
                  "raise the limit (ulimit -n, or LimitNOFILE=) for more",
                  (unsigned long long)limit.rlim_cur, *ret_connections);
