@@ -319,7 +319,8 @@ int app_verb_bench(int argc, char **argv)
         {"directory", "DIR", &bench.directory, NULL,
          "where the bare log is written: on the server's disk"},
         {"workload", "NAME", &workload, NULL,
-         "single (default), batch, batch1024, lone, hot, replay, refused, reads, mixed, door"},
+         "single (default), single64, batch, batch1024, lone, hot, hot64, replay, refused, reads, "
+         "mixed, door"},
         {"rounds", "N", &rounds, NULL, "how often (default 5)"},
         {"seconds", "N", &seconds, NULL, "how long each time (default 5)"},
         {"rate", "N", &rate, NULL, "begin so many calls a second, by the clock (open loop)"},

@@ -4,12 +4,15 @@
 
 static const struct bench_workload workloads[] = {
     {"single", "single Adds, 8 connections x 100 in flight", BENCH_ADD, 8, 100, 1, 800},
+    {"single64", "single Adds, 8 connections x 8 in flight", BENCH_ADD, 8, 8, 1, 64},
     {"batch", "Submits of 256 Adds, 4 connections x 2 in flight", BENCH_ADD, 4, 2, 256, 1024},
     {"batch1024", "Submits of 1,024 Adds, 2 connections x 2 in flight", BENCH_ADD, 2, 2, 1024,
      1024},
     {"lone", "one Add at a time", BENCH_ADD, 1, 1, 1, 1},
     {"hot", "single Adds to one account, 8 connections x 100 in flight", BENCH_ADD_HOT, 8, 100, 1,
      800},
+    {"hot64", "single Adds to one account, 8 connections x 8 in flight", BENCH_ADD_HOT, 8, 8, 1,
+     64},
     {"replay", "Adds that were answered before, 8 connections x 100 in flight", BENCH_REPLAY, 8,
      100, 1, 0},
     {"refused", "Consumes from empty accounts, 8 connections x 100 in flight", BENCH_REFUSED, 8,

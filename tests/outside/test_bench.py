@@ -5,7 +5,7 @@ import unittest
 
 from server import Server
 
-WORKLOADS = ["single", "batch", "batch1024", "lone", "hot", "replay", "refused", "reads", "mixed",
+WORKLOADS = ["single", "single64", "batch", "batch1024", "lone", "hot", "hot64", "replay", "refused", "reads", "mixed",
              "door"]
 
 
