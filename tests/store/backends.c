@@ -264,6 +264,7 @@ const struct backend backends[] = {
      .destroy = spanner_destroy},
     {.name = "fake_spanner",
      .is_present = fake_spanner_is_present,
+     .is_slow = true,
      .keeps_marks = true,
      .open = fake_spanner_open_new,
      .reopen = fake_spanner_reopen,
