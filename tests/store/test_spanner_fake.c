@@ -337,6 +337,25 @@ static void a_dropped_session_is_replaced_and_nothing_is_written_in_it(void **st
     assert_int_equal(balance_of(world, "alice"), 10);
 }
 
+/* What comes in between says nothing of the database. */
+static void a_store_is_opened_though_a_session_is_dropped_or_a_call_refused(void **state)
+{
+    static const char *const faults[] = {"StreamingRead session", "StreamingRead unavailable",
+                                         "CreateSession unavailable", "BeginTransaction session",
+                                         "BeginTransaction unavailable"};
+    struct world *world = *state;
+    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        /* One to serve, and one to read. */
+        for (int reads = 0; reads < 2; reads++) {
+            fake_spanner_command("script %s 1", faults[i]);
+            struct store *store = fake_spanner_store(world->url, reads ? NULL : &kinds);
+            store_close(store);
+            fake_spanner_command("clear");
+        }
+    }
+}
+
 /* --- all of it at once --- */
 
 static void set_rates(double rate)
@@ -470,6 +489,7 @@ int main(void)
         FAKE_TEST(a_stream_that_breaks_goes_on_where_it_was),
         FAKE_TEST(closed_connections_are_opened_again_without_a_word),
         FAKE_TEST(a_dropped_session_is_replaced_and_nothing_is_written_in_it),
+        FAKE_TEST(a_store_is_opened_though_a_session_is_dropped_or_a_call_refused),
         FAKE_TEST(under_every_fault_each_id_takes_effect_once),
         cmocka_unit_test_setup_teardown(
             under_every_fault_each_id_takes_effect_once_on_ordinary_sessions,

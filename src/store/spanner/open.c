@@ -14,6 +14,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Attempts of an opening that something passing comes in the way of. */
+#define OPENING_TRIES 3
+
 /* What is told of each state: to whoever asks for readiness, and in the log. */
 static const char *const reasons[] = {
     [SPANNER_UNTRIED] = "the database has not been reached so far",
@@ -393,6 +396,28 @@ static bool choose_moment(struct store_spanner *store)
     return chosen;
 }
 
+/* A session that was lost meanwhile, or a transaction that was aborted, says nothing of the
+ * database: the next attempt has another. */
+static bool is_passing(const struct store_spanner *store)
+{
+    return store->state == SPANNER_SERVING ||
+           (store->only_reads && store->state == SPANNER_UNREACHABLE);
+}
+
+/* Whether the store may be opened: what it finds is right, or not to be had so far and it is to
+ * serve all the same. */
+static bool begin_well(struct store_spanner *store)
+{
+    const struct timespec wait = {.tv_nsec = BASE_DATABASE_RECONNECT_WAIT_MS * BASE_NS_PER_MS};
+    bool chosen = choose_moment(store);
+    for (int tries = 1; !chosen && is_passing(store) && tries < OPENING_TRIES; tries++) {
+        (void)nanosleep(&wait, NULL);
+        chosen = choose_moment(store);
+    }
+    return chosen || (!store->only_reads &&
+                      (store->state == SPANNER_UNREACHABLE || store->state == SPANNER_SERVING));
+}
+
 struct store *store_spanner_open(const struct store_spanner_options *options,
                                  struct base_arena *arena, struct base_text *ret_message)
 {
@@ -408,7 +433,7 @@ struct store *store_spanner_open(const struct store_spanner_options *options,
     store->moment = (struct spanner_moment){
         .which = staleness_ms > 0 ? SPANNER_NOT_OLDER : SPANNER_NOW, .staleness_ms = staleness_ms};
     open_sessions(store);
-    if (!choose_moment(store) && (store->only_reads || store->state != SPANNER_UNREACHABLE)) {
+    if (!begin_well(store)) {
         *ret_message = base_arena_print(arena, "%s%s%s", reasons[store->state],
                                         store->message[0] != '\0' ? ": " : "", store->message);
         spanner_close(&store->base);
