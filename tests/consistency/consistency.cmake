@@ -4,6 +4,10 @@ add_test(NAME consistency COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/consistency/run.sh
 # And with two servers on one database.
 add_test(NAME consistency_postgres COMMAND
   ${CMAKE_CURRENT_SOURCE_DIR}/consistency/on_postgres.py ${CMAKE_BINARY_DIR} -length 9s -runs 1)
-# Both are built in one place.
-set_tests_properties(consistency consistency_postgres PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77
+# And with two on the fake of Spanner, which fails in every way that it knows.
+add_test(NAME consistency_fake_spanner COMMAND
+  ${CMAKE_CURRENT_SOURCE_DIR}/consistency/on_fake_spanner.py ${CMAKE_BINARY_DIR}
+  -length 9s -runs 1)
+# All are built in one place.
+set_tests_properties(consistency consistency_postgres consistency_fake_spanner PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77
   RESOURCE_LOCK consistency)

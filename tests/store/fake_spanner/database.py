@@ -24,6 +24,7 @@ class Transaction:
         self.valid_us = now_us  # what it has read was true until then
         self.commit_us = None
         self.seq_num = 0  # of the last precommit token
+        self.told_seq_num = 0  # the highest of those that have surely arrived
         self.has_read = False
         self.not_before = 0  # aborted: when the next attempt may begin (monotonic seconds)
         self.pending = None  # mutations of a commit that was answered with a token

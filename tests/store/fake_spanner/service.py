@@ -156,7 +156,7 @@ class Service:
                     self.violate("after an aborted transaction, as long is waited as was asked for")
             transaction = database.begin(session.name, True)
             if session.multiplexed and mutation_key is not None:
-                transaction.seq_num = 1
+                transaction.seq_num = transaction.told_seq_num = 1
             if not session.multiplexed:
                 if session.current is not None and session.current.state == "open":
                     session.current.state = "aborted"
@@ -223,13 +223,19 @@ class Service:
     def streaming_read(self, request, context):
         with self.answering(context):
             messages, transaction, ends_at, end = self.prepare_read(request, context)
+        told = 0
         for at, message in enumerate(messages):
             if at == ends_at:
                 break
             if transaction is not None:
                 with self.lock:
-                    self.add_token(message, transaction)
+                    self.add_token(message, transaction, at == 0)
+                told = max(told, message.precommit_token.seq_num)
             yield message
+        # What arrives counts; a stream that is lost is asked for again, and then gives a newer one.
+        if transaction is not None and context.is_active() and (end is None or end.status != "cut"):
+            with self.lock:
+                transaction.told_seq_num = max(transaction.told_seq_num, told)
         if end is not None:
             with self.lock:
                 if end.status == "ABORTED":
@@ -301,13 +307,13 @@ class Service:
         self.streams.open(messages, fingerprint, self.faults.random)
         return messages
 
-    def add_token(self, message, transaction):
+    def add_token(self, message, transaction, is_first):
         """A newer token, or sometimes one that has been given before."""
         message.ClearField("precommit_token")
         session = self.sessions.get(transaction.session)
         if session is None or not session.multiplexed:
             return
-        if transaction.seq_num == 0 or self.faults.random.random() < 0.7:
+        if is_first or self.faults.random.random() < 0.7:
             transaction.seq_num += 1
             self.fill_token(message.precommit_token, transaction)
         else:
@@ -363,6 +369,7 @@ class Service:
         if fault == "token":
             transaction.pending = list(mutations)
             transaction.seq_num += 1
+            transaction.told_seq_num = transaction.seq_num
             answer = self.types.CommitResponse()
             self.fill_token(answer.precommit_token, transaction)
             return answer
@@ -381,11 +388,11 @@ class Service:
         if transaction.seq_num == 0:
             return
         given = request.precommit_token
-        if not request.HasField("precommit_token") or given.seq_num != transaction.seq_num or \
-                given.precommit_token != self.token(transaction, transaction.seq_num):
+        if not request.HasField("precommit_token") or given.seq_num < transaction.told_seq_num or \
+                given.precommit_token != self.token(transaction, given.seq_num):
             self.note_violation("a commit shows the precommit token with the highest seq_num")
             raise Refused("FAILED_PRECONDITION", f"the precommit token has the seq_num {given.seq_num}, "
-                          f"not {transaction.seq_num}")
+                          f"after {transaction.told_seq_num} was told")
 
     def fail_commit(self, database, transaction, fault):
         if fault == "lost_forgotten":
