@@ -17,6 +17,8 @@ static struct fake {
     FILE *answers;
     char address[64];
     unsigned n_databases;
+    const char *certificate; /* NULL: plaintext */
+    const char *key;
 } fake;
 
 /* It ends once its input does, also when this program is killed. */
@@ -48,7 +50,7 @@ static void start_fake(void)
         (void)unsetenv("LD_PRELOAD");
         (void)execl("/usr/bin/python3", "/usr/bin/python3",
                     ZANDAKA_SOURCE "/tests/store/fake_spanner", ZANDAKA_SOURCE "/proto",
-                    (char *)NULL);
+                    fake.certificate, fake.key, (char *)NULL);
         _exit(77);
     }
     (void)close(commands[0]);
@@ -75,6 +77,19 @@ bool fake_spanner_is_present(void)
         }
     }
     return fake.process != 0;
+}
+
+void fake_spanner_use_tls(const char *certificate, const char *key)
+{
+    base_assert(!fake.tried);
+    fake.certificate = certificate;
+    fake.key = key;
+}
+
+struct base_text fake_spanner_address(void)
+{
+    base_assert(fake_spanner_is_present());
+    return base_text_of(fake.address);
 }
 
 static void send_command(const char *command, char answer[32])

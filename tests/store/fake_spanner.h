@@ -11,6 +11,11 @@
 /* Whether it runs on this machine; says so when it does not. */
 bool fake_spanner_is_present(void);
 
+/* Before its first use: it is to speak TLS, with these files in PEM, which are not copied. */
+void fake_spanner_use_tls(const char *certificate, const char *key);
+/* HOST:PORT. */
+struct base_text fake_spanner_address(void);
+
 /* Sends a command (fake_spanner/__main__.py has them), and waits until it is obeyed. */
 void fake_spanner_command(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The number that a `count` command gives. */

@@ -2,10 +2,11 @@
 tokens, RetryInfo, and answers that are lost. It was written from the published API and its
 documentation, not from Spanner, which nobody could ask here: what is proven on it is proven on it.
 
-    python3 tests/store/fake_spanner PROTO
+    python3 tests/store/fake_spanner PROTO [CERTIFICATE KEY]
 
-It speaks gRPC on a free port of the loopback interface, in plaintext, as the emulator does, with the
-messages of the proto folders that are named. It says `ready HOST:PORT`, then obeys one command a
+It speaks gRPC on a free port of the loopback interface with the messages of the proto folder that is
+named: in plaintext, as the emulator does, or with a certificate over TLS, and then each call must
+say who it is. It says `ready HOST:PORT`, then obeys one command a
 line on standard input, answers each with one line, and ends when the input does:
 
     multiplexed yes|no      what sessions it gives from now on
@@ -110,6 +111,13 @@ def obey(words, service, admin, proxy):
     return "done"
 
 
+def listen(server, files):
+    if not files:
+        return server.add_insecure_port("127.0.0.1:0")
+    certificate, key = (pathlib.Path(file).read_bytes() for file in files)
+    return server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
+
+
 def main():
     if shutil.which("protoc") is None:
         print("SKIPPED: there is no protoc", file=sys.stderr)
@@ -130,7 +138,8 @@ def main():
         "CreateInstance": admin.create_instance}, method_types)
     add_service(server, "google.longrunning.Operations", {
         "GetOperation": admin.get_operation}, method_types)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = listen(server, sys.argv[2:])
+    service.wants_authorization = len(sys.argv) > 2
     server.start()
     proxy = Proxy(port)
     print(f"ready 127.0.0.1:{proxy.port}", flush=True)

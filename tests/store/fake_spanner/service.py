@@ -18,6 +18,7 @@ from rows import Refused
 from stream import Streams, messages_of
 
 REQUEST_ID = re.compile(r"1\.[0-9a-f]{16}\.\d+\.\d+\.(\d+)\.(\d+)")
+AUTHORIZATION = re.compile(r"Bearer [A-Za-z0-9._~+/-]+=*")
 RESET = "Received RST_STREAM with error code 2"
 ENDS = {"": ("UNAVAILABLE", "The service is currently unavailable."),
         "_reset": ("INTERNAL", RESET),
@@ -41,6 +42,7 @@ class Service:
         self.faults = Faults()
         self.streams = Streams()
         self.multiplexed = True
+        self.wants_authorization = False
         self.databases = {}
         self.sessions = {}
         self.n_sessions = 0
@@ -63,6 +65,8 @@ class Service:
     def check_headers(self, method, context, database, key, value, to_leader):
         self.calls[method] = self.calls.get(method, 0) + 1
         headers = dict(context.invocation_metadata())
+        if self.wants_authorization != bool(AUTHORIZATION.fullmatch(headers.get("authorization", ""))):
+            self.violate(f"{method}: authorization goes over TLS and nowhere else")
         if headers.get("google-cloud-resource-prefix") != database:
             self.violate(f"{method}: google-cloud-resource-prefix is the database")
         wanted = f"{key}={urllib.parse.quote(value, safe='')}"
