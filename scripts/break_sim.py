@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+import hanging
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # What is broken, where, and how: a piece of the code, once in its file, and what stands there then.
@@ -116,17 +118,23 @@ def run(worlds: int, name: str, copy: pathlib.Path, binary: pathlib.Path) -> boo
     if build.returncode != 0:
         print(f"{name}: DOES NOT COMPILE: {re.findall('error: .*', build.stdout)}", flush=True)
         return False
-    try:
-        result = subprocess.run([binary, "--seed", "1", "--worlds", str(worlds)],
-                                capture_output=True, text=True, timeout=600)
-    except subprocess.TimeoutExpired:
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen([binary, "--seed", "1", "--worlds", str(worlds)], stdout=output,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        status = hanging.wait(process, 600)
+        process.kill()
+        process.wait()
+        hanging.end_group(process.pid)
+        output.seek(0)
+        said = output.read()
+    if status is None:
         print(f"{name}: DOES NOT END", flush=True)
         return False
-    told = re.search(r"seed (\d+) (breaks .*?|has ended the process.*?)\. Again", result.stdout)
-    if result.returncode != 1 or told is None:
+    told = re.search(r"seed (\d+) (breaks .*?|has ended the process.*?)\. Again", said)
+    if status != 1 or told is None:
         print(f"{name}: NOT FOUND in {worlds} worlds", flush=True)
         return False
-    assertion = re.findall(r"assert\w* .*|error: .*", result.stdout) if "ended" in told[2] else []
+    assertion = re.findall(r"assert\w* .*|error: .*", said) if "ended" in told[2] else []
     print(f"{name}: seed {told[1]} {told[2]} {assertion[-1] if assertion else ''}", flush=True)
     return True
 
