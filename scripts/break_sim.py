@@ -55,12 +55,14 @@ BREAKS = [
      "return after_minor >= 0 ?", "return after_minor > 0 ?"),
     ("everything is answered before the commit", "src/service/batch.c",
      "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
+     "    end_phase(batch, SERVICE_COMMITTING);\n"
      "    for (size_t i = 0; i < part->n_calls; i++) {\n"
      "        if (fault == STORE_OK) {\n",
      "    for (size_t i = 0; i < part->n_calls; i++) {\n"
      "        call_answer(batch, part->calls[i].call);\n    }\n"
      "    part->n_calls = 0;\n"
      "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
+     "    end_phase(batch, SERVICE_COMMITTING);\n"
      "    for (size_t i = 0; i < part->n_calls; i++) {\n"
      "        if (fault == STORE_OK) {\n"),
     ("after a conflict the old decision is answered", "src/service/batch.c",
@@ -72,7 +74,7 @@ BREAKS = [
      "    fault = store_commit(batch->store, batch->session, &batch->facts);\n"
      "    fault = fault == STORE_UNKNOWN ? STORE_OK : fault;\n"),
     ("an unknown outcome counts as not written", "src/service/batch.c",
-     "} else if (fault == STORE_UNKNOWN) {", "} else if (false) {"),
+     "} else if (fault == STORE_UNKNOWN && !part->calls[i].settled) {", "} else if (false) {"),
     ("a call that is given up in doubt is told that nothing was written", "src/service/doubt.c",
      "        if (entry->doubt_end > 0) {\n            tell_unsettled", 
      "        if (false) {\n            tell_unsettled"),
