@@ -40,12 +40,17 @@ static void *end_when_told(void *context)
 __attribute__((constructor)) static void begin(void)
 {
     static sigset_t told;
+    sigset_t all;
+    sigset_t before;
     pthread_t thread;
     (void)sigemptyset(&told);
     (void)sigaddset(&told, SIGUSR2);
-    /* For this thread and all that it begins: the signal is the new thread's alone. */
-    (void)pthread_sigmask(SIG_BLOCK, &told, NULL);
+    /* The program's signals are not for the new thread, and its signal is for no other. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, end_when_told, &told) == 0) {
         (void)pthread_detach(thread);
     }
+    (void)sigaddset(&before, SIGUSR2);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -65,7 +65,11 @@ class Server:
     def kill(self):
         """SIGKILL: what a power cut is to a process."""
         self.process.send_signal(KILL)
-        self.process.wait()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def stop(self):
         """SIGTERM: drains; gives the exit status."""
