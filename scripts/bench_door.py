@@ -1,11 +1,16 @@
 #!/usr/bin/python3
-"""gRPC against JSON over HTTP/2 and HTTP/1.1, by h2load: calls a second, and the server's processor time
-for each call, of a read and of a repeated write. scripts/bench_door.py BINARY MESSAGES [ROUNDS]
+"""What the door's forms cost, by h2load: calls a second, and the server's processor time for each call,
+of a read and of a repeated write: gRPC against JSON over HTTP/2 and HTTP/1.1, in plaintext against TLS,
+and against other builds.
 
-BINARY is zandaka, MESSAGES the directory of the generated Python messages (build/release/python). The
-forms take turns in each round, so that whatever else the machine does meets them all; the median of the
-rounds counts.
+    scripts/bench_door.py BINARY MESSAGES [--rounds N] [--seconds N] [--also NAME=BINARY]...
+
+BINARY is zandaka, MESSAGES the directory of the generated Python messages (build/release/python); --also
+names a build to compare with, such as one that counts nothing. All take turns in each round, so that
+whatever else the machine does meets them all. Each row is compared with the first of its shape in the
+same round: the median of the ratios, least to greatest, and the same of the microseconds.
 """
+import argparse
 import os
 import pathlib
 import re
@@ -16,25 +21,24 @@ import sys
 import tempfile
 import time
 
-BINARY, MESSAGES = sys.argv[1:3]
-ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-SECONDS = 2
-sys.path.insert(0, MESSAGES)
-from google.protobuf import json_format  # noqa: E402
-from zandaka.v1 import balance_service_pb2 as messages  # noqa: E402
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "outside"))
+from certificates import Authority  # noqa: E402
 
-FORMS = {
-    "gRPC, 64 connections × 1": ("grpc", ["-c", "64", "-m", "1"]),
-    "JSON over HTTP/2, 64 × 1": ("json", ["-c", "64", "-m", "1"]),
-    "JSON over HTTP/1.1, 64 × 1": ("json", ["-c", "64", "-m", "1", "--h1"]),
-    "gRPC, 8 × 100": ("grpc", ["-c", "8", "-m", "100"]),
-    "JSON over HTTP/2, 8 × 100": ("json", ["-c", "8", "-m", "100"]),
+# A name, what is spoken, whether through TLS, and how h2load is called.
+LONE, MANY = ["-c", "64", "-m", "1"], ["-c", "8", "-m", "100"]
+SHAPES = {
+    "64 connections × 1": [
+        ("gRPC", "grpc", False, LONE), ("gRPC, TLS", "grpc", True, LONE),
+        ("JSON over HTTP/2", "json", False, LONE),
+        ("JSON over HTTP/1.1", "json", False, [*LONE, "--h1"]),
+        ("JSON over HTTP/1.1, TLS", "json", True, [*LONE, "--h1"])],
+    "8 connections × 100": [
+        ("gRPC", "grpc", False, MANY), ("gRPC, TLS", "grpc", True, MANY),
+        ("JSON over HTTP/2", "json", False, MANY)],
 }
 HEADERS = {"grpc": ["-H", "content-type: application/grpc", "-H", "te: trailers"],
            "json": ["-H", "content-type: application/json"]}
-ADD = messages.AddRequest(transaction_id="t", account_id="alice")
-ADD.amounts.add(kind="points", amount=5)
-CALLS = {"GetBalance": messages.GetBalanceRequest(account_id="alice"), "Add": ADD}
 
 
 def processor_seconds(process):
@@ -42,42 +46,106 @@ def processor_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(server, address, method, form, body, shape):
-    """(calls a second, microseconds of the server's processor time for each)."""
-    before = processor_seconds(server)
-    told = subprocess.run(["h2load", *shape, "-t", "1", "-D", str(SECONDS), *HEADERS[form], "-d", body,
-                           f"http://{address}/zandaka.v1.BalanceService/{method}"],
-                          capture_output=True, text=True, check=True).stdout
-    used = processor_seconds(server) - before
-    calls, failed = (int(re.search(rf"(\d+) {word}", told)[1]) for word in ("succeeded", "failed"))
-    if failed or not calls:
-        sys.exit(told)
-    return calls / SECONDS, used / calls * 1e6
+class Server:
+    """A server on a store of its own."""
+
+    def __init__(self, binary, place, name, tls=None):
+        self.scheme = "https" if tls else "http"
+        directory = place / name
+        directory.mkdir()
+        (directory / "config.ini").write_text(
+            f"[tls]\ncertificate = {tls[0]}\nkey = {tls[1]}\n" if tls else "")
+        self.process = subprocess.Popen(
+            [binary, "serve", "--config", directory / "config.ini", "--listen", "127.0.0.1:0",
+             "--store", f"rocksdb:{directory}/store", "--address-file", directory / "address"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (directory / "address").exists():
+            if self.process.poll() is not None:
+                sys.exit(f"{binary} does not start")
+            time.sleep(0.02)
+        self.address = (directory / "address").read_text().strip()
+
+    def measure(self, method, form, place, shape, seconds):
+        """(calls a second, microseconds of the server's processor time for each)."""
+        before = processor_seconds(self.process)
+        told = subprocess.run(
+            ["h2load", *shape, "-t", "1", "-D", str(seconds), *HEADERS[form], "-d", place / form,
+             f"{self.scheme}://{self.address}/zandaka.v1.BalanceService/{method}"],
+            capture_output=True, text=True, check=True).stdout
+        used = processor_seconds(self.process) - before
+        calls, failed = (int(re.search(rf"(\d+) {word}", told)[1])
+                         for word in ("succeeded", "failed"))
+        if failed or not calls:
+            sys.exit(told)
+        return calls / seconds, used / calls * 1e6
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def spread(numbers, digits):
+    return (f"{statistics.median(numbers):.{digits}f} ({min(numbers):.{digits}f}–"
+            f"{max(numbers):.{digits}f})")
+
+
+def compare(rows, method, shape, place, options):
+    """`rows` of one shape, (name, server, form, arguments), the first of them the measure."""
+    found = {row[0]: [] for row in rows}
+    for _ in range(options.rounds):
+        for name, server, form, arguments in rows:
+            found[name].append(server.measure(method, form, place, arguments, options.seconds))
+    first = found[rows[0][0]]
+    for name, rounds in found.items():
+        costs = [cost for _, cost in rounds]
+        ratios = [cost / base for (_, cost), (_, base) in zip(rounds, first)]
+        rates = [rate / base for (rate, _), (base, _) in zip(rounds, first)]
+        print(f"| {method} | {shape} | {name} | {spread(costs, 1)} | {spread(ratios, 2)} "
+              f"| {spread(rates, 2)} |", flush=True)
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("messages")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=BINARY")
+    options = parser.parse_args()
+    sys.path.insert(0, options.messages)
+    from google.protobuf import json_format
+    from zandaka.v1 import balance_service_pb2 as messages
+    addition = messages.AddRequest(transaction_id="t", account_id="alice")
+    addition.amounts.add(kind="points", amount=5)
+    calls = {"GetBalance": messages.GetBalanceRequest(account_id="alice"), "Add": addition}
+    servers = []
     with tempfile.TemporaryDirectory() as directory:
         place = pathlib.Path(directory)
-        server = subprocess.Popen([BINARY, "serve", "--listen", "127.0.0.1:0", "--store",
-                                   f"rocksdb:{place}/store", "--address-file", place / "address"],
-                                  stdout=subprocess.DEVNULL)
-        while not (place / "address").exists():
-            time.sleep(0.02)
-        address = (place / "address").read_text().strip()
-        for method, message in CALLS.items():
-            raw = message.SerializeToString()
-            (place / "grpc").write_bytes(b"\0" + struct.pack(">I", len(raw)) + raw)
-            (place / "json").write_text(json_format.MessageToJson(message))
-            found = {name: [] for name in FORMS}
-            for _ in range(ROUNDS):
-                for name, (form, shape) in FORMS.items():
-                    found[name].append(measure(server, address, method, form, place / form, shape))
-            for name, rounds in found.items():
-                rates, costs = zip(*rounds)
-                print(f"| {method} | {name} | {statistics.median(rates):,.0f} "
-                      f"| {statistics.median(costs):.1f} ({min(costs):.1f}–{max(costs):.1f}) |")
-        server.terminate()
-        server.wait()
+        identity = Authority(place / "authority").sign("server", "DNS:localhost,IP:127.0.0.1")
+        try:
+            plain = Server(options.binary, place, "plain")
+            servers.append(plain)
+            secure = Server(options.binary, place, "tls", identity)
+            servers.append(secure)
+            others = {}
+            for name, binary in (each.split("=", 1) for each in options.also):
+                others[name] = Server(binary, place, name)
+                servers.append(others[name])
+            print("| call | in flight | form | server, microseconds a call | times the first | calls "
+                  "a second, times the first |\n|---|---|---|---|---|---|")
+            for method, message in calls.items():
+                raw = message.SerializeToString()
+                (place / "grpc").write_bytes(b"\0" + struct.pack(">I", len(raw)) + raw)
+                (place / "json").write_text(json_format.MessageToJson(message))
+                for shape, forms in SHAPES.items():
+                    rows = [(name, secure if tls else plain, form, arguments)
+                            for name, form, tls, arguments in forms]
+                    rows += [(f"gRPC, {name}", server, "grpc", forms[0][3])
+                             for name, server in others.items()]
+                    compare(rows, method, shape, place, options)
+        finally:
+            for server in servers:
+                server.close()
 
 
 if __name__ == "__main__":
