@@ -85,6 +85,8 @@ struct api_stream *api_stream_start(struct api *api, struct wire_request *reques
 void api_stream_message(struct api_stream *stream, struct base_bytes message);
 /* There will be no more messages. */
 void api_stream_half_close(struct api_stream *stream);
+/* The session has ended the call with that status, by itself. */
+void api_stream_refused(struct api_stream *stream, enum base_code code);
 /* The server is about to end: so is the call, with SHUTTING_DOWN. */
 void api_stream_stop(struct api_stream *stream);
 

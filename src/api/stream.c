@@ -137,6 +137,16 @@ void api_stream_half_close(struct api_stream *stream)
     }
 }
 
+void api_stream_refused(struct api_stream *stream, enum base_code code)
+{
+    enum base_reason reason = code == BASE_CODE_RESOURCE_EXHAUSTED ? BASE_REASON_REQUEST_TOO_LARGE
+                              : code == BASE_CODE_UNIMPLEMENTED    ? BASE_REASON_UNIMPLEMENTED
+                                                                   : BASE_REASON_INTERNAL;
+    base_assert(base_error_of(reason)->code == code);
+    fail(stream, reason, BASE_TEXT(""));
+    stream->answered = true;
+}
+
 void api_stream_stop(struct api_stream *stream)
 {
     fail(stream, BASE_REASON_SHUTTING_DOWN, BASE_TEXT(""));

@@ -36,6 +36,7 @@ static void open_section(struct app_ini_file *file, struct base_text line)
 /* The next line of the file with its line break. False: there are no more, or it cannot be one. */
 static bool read_line(struct app_ini_file *file, char *line, size_t capacity)
 {
+    base_assert(capacity >= BASE_CONFIG_LINE_MAX_BYTES + 2);
     size_t length = 0;
     int byte;
     while ((byte = getc(file->stream)) != EOF) {
@@ -45,9 +46,9 @@ static bool read_line(struct app_ini_file *file, char *line, size_t capacity)
             return false;
         }
         /* Behind what it holds there is room for a line break, which the last line may lack. */
-        if (byte != '\n' && length + 2 >= capacity) {
-            app_ini_fail(file, base_arena_print(file->arena, "the line is longer than %zu bytes",
-                                                capacity - 2));
+        if (byte != '\n' && length == BASE_CONFIG_LINE_MAX_BYTES) {
+            app_ini_fail(file, base_arena_print(file->arena, "the line is longer than %d bytes",
+                                                BASE_CONFIG_LINE_MAX_BYTES));
             return false;
         }
         line[length++] = (char)byte;

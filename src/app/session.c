@@ -113,6 +113,12 @@ static void take_cancellation(void *user, uint32_t stream)
     app_streams_cancel(&session->streams, stream);
 }
 
+static void take_refusal(void *user, uint32_t stream, enum base_code code)
+{
+    struct session *session = user;
+    app_streams_refuse(&session->streams, stream, code);
+}
+
 static size_t streamed_message_max(void *user, struct base_text path)
 {
     (void)user;
@@ -141,6 +147,7 @@ static const struct wire_server_events session_events = {
     .request = take_request,
     .admits = admits,
     .cancelled = take_cancellation,
+    .refused = take_refusal,
     .streamed_message_max = streamed_message_max,
     .message = take_message,
     .half_closed = take_half_close,

@@ -143,6 +143,15 @@ void app_streams_cancel(struct app_streams *streams, uint32_t id)
     }
 }
 
+void app_streams_refuse(struct app_streams *streams, uint32_t id, enum base_code code)
+{
+    struct app_stream *stream = find(streams, id);
+    if (stream != NULL) {
+        api_stream_refused(stream->api, code);
+        app_streams_cancel(streams, id);
+    }
+}
+
 void app_streams_step(struct app_streams *streams)
 {
     struct app_stream *next;

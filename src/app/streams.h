@@ -28,6 +28,8 @@ void app_streams_start(struct app_streams *streams, uint32_t stream, struct wire
 void app_streams_message(struct app_streams *streams, uint32_t stream, struct base_bytes message);
 void app_streams_half_close(struct app_streams *streams, uint32_t stream);
 void app_streams_writable(struct app_streams *streams, uint32_t stream);
+/* The session has ended it with that status. */
+void app_streams_refuse(struct app_streams *streams, uint32_t stream, enum base_code code);
 void app_streams_cancel(struct app_streams *streams, uint32_t stream);
 /* Says what there is to say on each. */
 void app_streams_step(struct app_streams *streams);

@@ -381,6 +381,9 @@
 /* Entries that history shows: at the most, and when no limit is named. */
 #define BASE_HISTORY_MAX 100000
 #define BASE_HISTORY_DEFAULT 50
+/* Bytes of a line of a configuration file, or of one of callers, without its break: what inih's
+ * buffer takes. */
+#define BASE_CONFIG_LINE_MAX_BYTES 198
 /* Lines of a configuration file: far more than 64 kinds need. */
 #define BASE_CONFIG_LINES_MAX 10000
 /* Bytes of a line that is logged; a longer one is cut: a line must go out in one write to stay

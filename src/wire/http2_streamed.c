@@ -75,7 +75,11 @@ static void refuse(struct http2_server *server, struct http2_stream *stream,
             : wire_http2_message_refusal(fault);
     server->n_waiting--;
     wire_http2_streamed_end(server, stream, &reply);
-    server->events->cancelled(server->user, (uint32_t)stream->id);
+    if (server->events->refused != NULL) {
+        server->events->refused(server->user, (uint32_t)stream->id, reply.grpc_status);
+    } else {
+        server->events->cancelled(server->user, (uint32_t)stream->id);
+    }
 }
 
 /* Takes from the front of *bytes. False: the call is over. */

@@ -94,11 +94,14 @@ struct wire_server_events {
      * it: asked once, before more than BASE_BODY_UNASKED_BYTES of it are kept. False: the request
      * comes at once, with WIRE_DEFECT_UNREAD. It stays the session's. NULL: every body is. */
     bool (*admits)(void *user, const struct wire_request *request);
-    /* The peer has given that request up; a reply to it would be ignored. Only after `request`. Of
-     * a streamed call also: what it sent is no message, and the session has answered it. */
+    /* The peer has given that request up; a reply to it would be ignored. Only after `request`. */
     void (*cancelled)(void *user, uint32_t stream);
 
     /* Streamed calls, below. All four are NULL where there are none. */
+
+    /* The session has ended a streamed call with that status, since what came is no message: in
+     * place of `cancelled`. NULL: that is called. */
+    void (*refused)(void *user, uint32_t stream, enum base_code code);
 
     /* The largest message, in bytes, that a gRPC call to that path may send, if it is streamed; 0:
      * it is unary. */

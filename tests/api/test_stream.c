@@ -237,6 +237,12 @@ static void each_streamed_call_counts_once_by_how_it_ended(void **state)
     assert_metric(&server, "grpc_server_handling_seconds_count" OF_WATCH "} 2\n");
     assert_metric(&server, "grpc_server_handling_seconds_sum" OF_WATCH "} 3\n");
 
+    struct api_stream *refused = start(&server, WATCH, -1);
+    api_stream_refused(refused, BASE_CODE_UNIMPLEMENTED);
+    api_stream_end(refused);
+    assert_metric(&server,
+                  "grpc_server_handled_total" OF_WATCH ",grpc_code=\"Unimplemented\"} 1\n");
+
     struct api_stream *over = start(&server, REFLECTION, -1);
     api_stream_half_close(over);
     struct wire_reply reply;

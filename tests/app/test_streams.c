@@ -286,6 +286,26 @@ static void a_watcher_that_does_not_read_is_given_up_and_a_quiet_one_is_not(void
     assert_false(tick(scene, BASE_REQUEST_TIMEOUT_MS + 1));
 }
 
+static bool was_sent(const struct scene *scene, const char *text)
+{
+    struct base_bytes sent = base_writer_bytes(&scene->output);
+    return memmem(sent.bytes, sent.length, text, strlen(text)) != NULL;
+}
+
+static void what_is_no_message_counts_by_the_status_that_was_told(void **state)
+{
+    struct scene *scene = *state;
+    greet(scene, BASE_TEXT(""));
+    begin_call(scene, 1, WATCH);
+    send_frame(scene, DATA, 0, 1, base_bytes_of(BASE_TEXT("\2\0\0\0\0")));
+    /* GET of /metrics, by HPACK's static table. */
+    send_frame(scene, HEADERS, END_HEADERS | END_STREAM, 3,
+               base_bytes_of(BASE_TEXT("\x82\x86\x01\x01"
+                                       "a\x04\x08/metrics")));
+    assert_true(was_sent(scene, "grpc_method=\"Watch\",grpc_code=\"Internal\"} 1\n"));
+    assert_false(was_sent(scene, "grpc_method=\"Watch\",grpc_code=\"Canceled\"}"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +313,8 @@ int main(void)
                                         scene_close),
         cmocka_unit_test_setup_teardown(a_drain_is_told_at_once_and_ends_every_call, scene_open,
                                         scene_close),
+        cmocka_unit_test_setup_teardown(what_is_no_message_counts_by_the_status_that_was_told,
+                                        scene_open, scene_close),
         cmocka_unit_test_setup_teardown(a_call_that_is_given_up_holds_nothing, scene_open,
                                         scene_close),
         cmocka_unit_test_setup_teardown(requests_that_are_sent_ahead_are_answered_in_order,
