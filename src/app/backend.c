@@ -113,6 +113,14 @@ static struct store *open_spanner(struct base_text url, const struct ledger_kind
     return store_spanner_open(&options, arena, ret_message);
 }
 
+static struct store *open_spanner_copy(struct base_text url, const struct ledger_kinds *kinds,
+                                       struct base_arena *arena, struct base_text *ret_message)
+{
+    const struct store_spanner_options options = {
+        .url = url, .emulator = app_spanner_emulator(), .kinds = kinds, .copying = true};
+    return store_spanner_open(&options, arena, ret_message);
+}
+
 static const struct backend {
     const char *scheme;
     const char *(*check)(struct base_text url, struct base_arena *arena);
@@ -126,7 +134,7 @@ static const struct backend {
     {"memory:", check_memory, open_memory, NULL},
     {"postgres://", check_postgres, open_postgres, open_postgres_copy},
     {"postgresql://", check_postgres, open_postgres, open_postgres_copy},
-    {"spanner:", check_spanner, open_spanner, NULL},
+    {"spanner:", check_spanner, open_spanner, open_spanner_copy},
 };
 
 /* The backend that a URL names. NULL: *ret_message says why, without a password. */

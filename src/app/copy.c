@@ -199,6 +199,7 @@ static void add_account(struct copied_table *table)
     account->balances = base_arena_take(&table->arena, n_kinds * sizeof *account->balances);
     memcpy(account->balances, table->row.account.balances, n_kinds * sizeof *account->balances);
     account->changed = true;
+    account->loaded_version = 0; /* it is not there */
     table->batch.accounts[table->batch.n_accounts++] = account;
 }
 
@@ -257,8 +258,8 @@ static bool copy_table(struct copy *copy, enum store_table number)
 
 bool copy_all(struct copy *copy)
 {
-    bool copied = copy_table(copy, STORE_TABLE_JOURNAL) && copy_table(copy, STORE_TABLE_ENTRIES) &&
-                  copy_table(copy, STORE_TABLE_ACCOUNTS);
+    bool copied = copy_table(copy, STORE_TABLE_JOURNAL) && copy_table(copy, STORE_TABLE_ACCOUNTS) &&
+                  copy_table(copy, STORE_TABLE_ENTRIES);
     if (copy->progress_shown) {
         copy->progress_shown = false;
         (void)fputs("\r\033[K", copy->err);

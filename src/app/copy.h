@@ -5,7 +5,7 @@
  *   copy.c       the copying itself, over any two stores
  *   copy_verb.c  the verb
  *
- * Three tables are walked one after another: the journal, the entries, the accounts (the ids follow
+ * Three tables are walked one after another: the journal, the accounts, the entries (the ids follow
  * from the journal). What the target has already must be where it belongs, at the beginning of the
  * same walk over the source; the rest is written behind it, a batch at a time. So a copy that was
  * interrupted goes on where it was, and one that is whole is compared without a write.

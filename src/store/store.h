@@ -150,10 +150,10 @@ enum store_fault store_read_journal(struct store *store, uint64_t position,
 /* --- moving house: a store that was opened to be copied into, which nobody else can open --- */
 
 /* Makes durable, all or nothing, rows as walks over another store have given them: new transactions
- * (id, record, caller) behind those that are there, entries of transactions that are there, and the
- * accounts that are marked as changed, as they are. Of each no more than store_batch_max, none that
- * is there already; nothing is compared or reckoned. Any fault can come; after STORE_UNKNOWN the
- * rows may be there. One call at a time. */
+ * (id, record, caller) behind those that are there, accounts that are marked as changed and were
+ * never loaded, and entries of transactions and accounts that are there, as they are. Of each no
+ * more than store_batch_max, none that is there already; nothing is compared or reckoned. Any fault
+ * can come; after STORE_UNKNOWN the rows may be there. One call at a time. */
 enum store_fault store_copy_in(struct store *store, const struct ledger_facts *rows) BASE_MUST_USE;
 
 /* Makes of the copy a store as any other, durably; from then on it can be opened to serve or to

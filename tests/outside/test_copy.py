@@ -235,7 +235,7 @@ class Copy(unittest.TestCase):
 
     def test_killed_on_its_way_to_a_database_it_goes_on(self):
         owner, server, name = new_database()
-        for table in ["transactions", "entries", "balances"]:
+        for table in ["transactions", "balances", "entries"]:
             with subprocess.Popen(["psql", "-X", "-q", owner], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True) as holder:
                 # What it cannot write to holds it, between two tables or in the middle of one.
@@ -318,13 +318,13 @@ class Copy(unittest.TestCase):
         target, _, target_name = new_database()
         with subprocess.Popen(["psql", "-X", "-q", target], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True) as holder:
-            holder.stdin.write("BEGIN; LOCK TABLE zandaka.balances IN EXCLUSIVE MODE;\n"
+            holder.stdin.write("BEGIN; LOCK TABLE zandaka.entries IN EXCLUSIVE MODE;\n"
                                "\\echo held\n")
             holder.stdin.flush()
             holder.stdout.readline()
             process = subprocess.Popen([BINARY, "copy", "--from", server, "--to", target],
                                        stderr=subprocess.PIPE, text=True)
-            self.wait_until_held(target_name, "balances")
+            self.wait_until_held(target_name, "entries")
             with Server(CONFIG, store=server) as writer:
                 self.assertEqual(writer.call("Add", {
                     "transactionId": "late", "accountId": "late",

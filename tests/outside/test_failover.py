@@ -6,6 +6,7 @@ done is there, what was answered with `applied: no` is not, and the servers go o
 ZANDAKA_FAILOVERS (1) says how many of each; ZANDAKA_SEED repeats a run's choices (not its timing).
 """
 import http.client
+import itertools
 import json
 import os
 import random
@@ -22,6 +23,7 @@ FAILOVERS = int(os.environ.get("ZANDAKA_FAILOVERS", "1"))
 SEED = int(os.environ.get("ZANDAKA_SEED", time.time_ns() % 10**9))
 CALLERS = 6
 CLAIMANTS = 4
+numbers = itertools.count()
 
 
 class Claimant(threading.Thread):
@@ -97,15 +99,16 @@ class Failover(unittest.TestCase):
         self.fail_over(demote, judge)
 
     def fail_over(self, end_primary, judge=lambda: None):
-        print(f"seed {SEED}", flush=True)
-        chooser = random.Random(SEED)
+        seed = SEED + next(numbers)
+        print(f"seed {seed}", flush=True)
+        chooser = random.Random(seed)
         store = (f"postgres://server@/{self.database}?host={self.primary.directory},"
                  f"{self.standby.directory}")
         with Server("[kind.points]\n", store=store) as one, \
                 Server("[kind.points]\n", store=store) as two:
             stop = threading.Event()
             answers = {}
-            callers = [test_postgres.Caller(i, [one.address, two.address], stop, answers, SEED)
+            callers = [test_postgres.Caller(i, [one.address, two.address], stop, answers, seed)
                        for i in range(CALLERS)]
             claimants = [Claimant(i, [one, two][i % 2].address, stop) for i in range(CLAIMANTS)]
             for each in callers + claimants:
@@ -148,7 +151,7 @@ class Failover(unittest.TestCase):
 
 
 def load_tests(loader, tests, pattern):
-    return unittest.TestSuite([tests] * FAILOVERS)
+    return unittest.TestSuite(loader.loadTestsFromTestCase(Failover) for _ in range(FAILOVERS))
 
 
 if __name__ == "__main__":

@@ -144,11 +144,12 @@ static void postgres_destroy(struct store *store, void *place)
 
 /* --- spanner: a place is a database of the emulator --- */
 
-static struct store *spanner_open_at(const struct store_spanner_options *database,
-                                     const struct ledger_kinds *kinds)
+static struct store *spanner_open_as(const struct store_spanner_options *database,
+                                     const struct ledger_kinds *kinds, bool copying)
 {
     struct store_spanner_options options = *database;
     options.kinds = kinds;
+    options.copying = copying;
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message = BASE_TEXT("");
     struct store *store = store_spanner_open(&options, &arena, &message);
@@ -157,6 +158,20 @@ static struct store *spanner_open_at(const struct store_spanner_options *databas
     }
     base_arena_release(&arena);
     return store;
+}
+
+static struct store *spanner_open_at(const struct store_spanner_options *database,
+                                     const struct ledger_kinds *kinds)
+{
+    return spanner_open_as(database, kinds, false);
+}
+
+static struct store *spanner_open_copy(const struct ledger_kinds *kinds, void **ret_place)
+{
+    struct store_spanner_options *database = base_allocate(sizeof *database);
+    *database = emulator_database(true);
+    *ret_place = database;
+    return spanner_open_as(database, kinds, true);
 }
 
 static struct store *spanner_open_new(const struct ledger_kinds *kinds, void **ret_place)
@@ -260,6 +275,7 @@ const struct backend backends[] = {
      .keeps_marks = true,
      .is_slow = true,
      .open = spanner_open_new,
+     .open_copy = spanner_open_copy,
      .reopen = spanner_reopen,
      .destroy = spanner_destroy},
     {.name = "fake_spanner",

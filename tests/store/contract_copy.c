@@ -45,6 +45,7 @@ static void add_row(struct contract *contract, enum store_table table, struct st
         break;
     case STORE_TABLE_ACCOUNTS:
         row->account.changed = true;
+        row->account.loaded_version = 0;
         rows->accounts[rows->n_accounts++] = &row->account;
         break;
     case STORE_TABLE_IDS:
@@ -68,8 +69,8 @@ static void copy_table(struct contract *contract, struct store *target, enum sto
 static void copy_all(struct contract *contract, struct store *target)
 {
     copy_table(contract, target, STORE_TABLE_JOURNAL);
-    copy_table(contract, target, STORE_TABLE_ENTRIES);
     copy_table(contract, target, STORE_TABLE_ACCOUNTS);
+    copy_table(contract, target, STORE_TABLE_ENTRIES);
     contract_assert_same_store(contract, contract->store, target);
     assert_int_equal(store_copy_end(target), STORE_OK);
 }
@@ -108,7 +109,7 @@ static void what_was_copied_in_survives_a_crash(void **state)
 {
     struct contract *contract = *state;
     const struct backend *backend = contract->backend;
-    if (backend->open_copy == NULL) {
+    if (backend->open_copy == NULL || backend->crash == NULL) {
         skip();
     }
     commit_some(contract);

@@ -8,6 +8,7 @@
  *   history.c     pages of an account's history
  *   tables.c      rows as the tables have them
  *   walks.c       the walks over whole tables
+ *   copy.c        the beginning and the end of copying another store into this one
  *   schema.c      the statements that make the tables
  *   target.c      whom a URL names
  *   exchange.h    sessions, reads and transactions: rows.c, session.c, transaction.c
@@ -25,6 +26,8 @@
 
 /* The version of the schema that this program knows. */
 #define SPANNER_SCHEMA_VERSION 1
+/* The same while another store is being copied into it: no version serves or reads that. */
+#define SPANNER_SCHEMA_VERSION_COPYING (-SPANNER_SCHEMA_VERSION)
 
 /* Keys begin with a number that the id's hash gives, so that ids which rise do not all meet in the
  * last part of a table; and the journal's with one that the batch's mark gives. */
@@ -58,6 +61,7 @@ enum spanner_state {
     SPANNER_UNREACHABLE,
     SPANNER_NO_DATABASE,
     SPANNER_NO_SCHEMA,
+    SPANNER_COPYING,       /* another store is being copied into it, or was for a part */
     SPANNER_OTHER_SCHEMA,  /* of a version that this program does not know */
     SPANNER_KIND_MISSING,  /* a kind that was served is not configured */
     SPANNER_REFUSED_ACCESS /* no permission, or another thing that is wrong */
@@ -71,6 +75,7 @@ struct store_spanner {
 
     pthread_mutex_t preparing;
     bool only_reads; /* opened without kinds */
+    bool copying;    /* opened to copy another store into it */
     /* Set once the kinds are known to be right, and then unchanged. */
     _Atomic bool prepared;
     struct spanner_kind_map kind_map;
@@ -202,6 +207,20 @@ extern const char spanner_journal_index[];
 
 /* The key of a transaction or an account: its shard and its id. */
 spanner_list *spanner_key_of(struct base_arena *arena, struct base_text id);
+
+enum store_fault spanner_copy_in(struct store *store, const struct ledger_facts *rows);
+
+/* --- copy.c --- */
+
+/* Marks an empty store as one that another is copied into, unless it is marked. False: *ret_message
+ * says why it cannot be, in the arena. */
+bool spanner_copy_begin(struct store_spanner *store, struct base_arena *arena,
+                        struct base_text *ret_message) BASE_MUST_USE;
+/* Begins a transaction by a look at the mark. False: *ret_result. */
+bool spanner_copy_look(struct spanner_connection *connection,
+                       struct spanner_transaction *transaction, struct base_arena *arena,
+                       bool *ret_copying, struct spanner_result *ret_result) BASE_MUST_USE;
+enum store_fault spanner_copy_end(struct store *store);
 
 /* --- reads.c --- */
 

@@ -245,7 +245,7 @@ bool spanner_read_store(struct spanner_connection *connection, int64_t *ret_vers
         struct spanner_row row = {.rows = &reads[0].rows};
         *ret_version = reads[0].rows.n_rows == 1 ? spanner_row_int64(&row, 1) : 0;
         *ret_n_kinds = reads[1].rows.n_rows;
-        if (row.failed || *ret_version < 0) {
+        if (row.failed || (*ret_version < 0 && *ret_version != SPANNER_SCHEMA_VERSION_COPYING)) {
             *ret_version = INT64_MAX;
         }
     }

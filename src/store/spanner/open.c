@@ -27,6 +27,9 @@ static const char *const reasons[] = {
         "--apply`",
     [SPANNER_NO_SCHEMA] =
         "the database has no tables of zandaka: run `zandaka schema --store URL --apply`",
+    [SPANNER_COPYING] =
+        "the database holds a copy of another store that has not come to its end: run the same "
+        "`zandaka copy` again, which goes on where it was",
     [SPANNER_OTHER_SCHEMA] = "the schema in the database is of a version that this zandaka does "
                              "not know: run one that knows it",
     [SPANNER_KIND_MISSING] = "the configuration lacks a kind that the database has served",
@@ -141,7 +144,10 @@ static void try_later(struct store_spanner *store, const char *message)
 static enum spanner_state judge_store(const struct store_spanner *store, int64_t version,
                                       size_t n_kinds)
 {
-    if (version != SPANNER_SCHEMA_VERSION) {
+    if (version == SPANNER_SCHEMA_VERSION_COPYING && !store->copying) {
+        return SPANNER_COPYING;
+    }
+    if (version != (store->copying ? SPANNER_SCHEMA_VERSION_COPYING : SPANNER_SCHEMA_VERSION)) {
         return version == 0 ? SPANNER_NO_SCHEMA : SPANNER_OTHER_SCHEMA;
     }
     /* A kind that another server has added since: it would be missing in our answers. */
@@ -347,6 +353,8 @@ static struct store_spanner *new_store(const struct ledger_kinds *kinds)
         .cursor_close = spanner_cursor_close,
         .ready = spanner_ready,
         .close = spanner_close,
+        .copy_in = spanner_copy_in,
+        .copy_end = spanner_copy_end,
     };
     struct store_spanner *store = base_allocate_zeroed(1, sizeof *store);
     store->base = (struct store){.backend = &backend,
@@ -414,7 +422,7 @@ static bool begin_well(struct store_spanner *store)
         (void)nanosleep(&wait, NULL);
         chosen = choose_moment(store);
     }
-    return chosen || (!store->only_reads &&
+    return chosen || (!store->only_reads && !store->copying &&
                       (store->state == SPANNER_UNREACHABLE || store->state == SPANNER_SERVING));
 }
 
@@ -433,13 +441,18 @@ struct store *store_spanner_open(const struct store_spanner_options *options,
     store->moment = (struct spanner_moment){
         .which = staleness_ms > 0 ? SPANNER_NOT_OLDER : SPANNER_NOW, .staleness_ms = staleness_ms};
     open_sessions(store);
+    store->copying = options->copying;
+    if (store->copying && !spanner_copy_begin(store, arena, ret_message)) {
+        spanner_close(&store->base);
+        return NULL;
+    }
     if (!begin_well(store)) {
         *ret_message = base_arena_print(arena, "%s%s%s", reasons[store->state],
                                         store->message[0] != '\0' ? ": " : "", store->message);
         spanner_close(&store->base);
         return NULL;
     }
-    if (!store->only_reads) {
+    if (!store->only_reads && !store->copying) {
         int failed = pthread_create(&store->keeper, NULL, keep, store);
         if (failed != 0) {
             base_stop("a thread cannot be started: %s", strerror(failed));

@@ -308,6 +308,11 @@ static bool apply(struct change *change, const struct spanner_target *target,
                                         SPANNER_SCHEMA_VERSION);
         return true;
     }
+    if (version == SPANNER_SCHEMA_VERSION_COPYING) {
+        *ret_message = BASE_TEXT("the database holds a copy of another store that has not come to "
+                                 "its end; nothing was changed");
+        return false;
+    }
     if (version != 0) {
         *ret_message = base_arena_print(
             arena,

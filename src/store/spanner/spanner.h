@@ -26,6 +26,9 @@ struct store_spanner_options {
      * NULL: open only to read, all of it as of one moment; what was served is what counts, and
      * nothing is made or changed. */
     const struct ledger_kinds *kinds;
+    /* Open to copy another store into it (store_copy_in): an empty one, or one whose copying was
+     * interrupted, and no other. `kinds` are the other's. */
+    bool copying;
 };
 
 /* Whether the URL names a database. False: *ret_message says why not, static. */
@@ -33,7 +36,8 @@ bool store_spanner_check_url(struct base_text url, struct base_text *ret_message
 
 /* NULL: it cannot be opened, and *ret_message says why and what to do, in the arena: a schema that
  * is not there or that this version does not know, a kind missing; and with `kinds` NULL also a
- * database that is not there. */
+ * database that is not there; a copy that has not ended, unless `copying`, and a store that is
+ * neither empty nor such a copy when `copying`. */
 struct store *store_spanner_open(const struct store_spanner_options *options,
                                  struct base_arena *arena, struct base_text *ret_message);
 

@@ -8,6 +8,7 @@
  */
 #include "store/spanner/database.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -377,20 +378,9 @@ static size_t add_mutations(const struct store_spanner *store, struct base_arena
     return n;
 }
 
-enum store_fault spanner_commit(struct store *base, unsigned number,
-                                const struct ledger_facts *facts)
+static enum store_fault commit(struct store_spanner *store, struct spanner_session *session,
+                               size_t n_mutations, Google__Spanner__V1__Mutation **mutations)
 {
-    struct store_spanner *store = (struct store_spanner *)base;
-    struct spanner_session *session = &store->sessions[number];
-    if (session->loaded != facts) {
-        return STORE_CONFLICT;
-    }
-    session->loaded = NULL;
-    if (facts->n_transactions == 0 && facts->n_accounts == 0) {
-        return STORE_OK;
-    }
-    Google__Spanner__V1__Mutation *mutations[4];
-    size_t n_mutations = add_mutations(store, &session->arena, facts, mutations);
     struct spanner_result result;
     enum store_fault fault = STORE_OK;
     switch (spanner_transaction_commit(&session->connection, &session->transaction, n_mutations,
@@ -412,10 +402,74 @@ enum store_fault spanner_commit(struct store *base, unsigned number,
     return fault;
 }
 
+enum store_fault spanner_commit(struct store *base, unsigned number,
+                                const struct ledger_facts *facts)
+{
+    struct store_spanner *store = (struct store_spanner *)base;
+    struct spanner_session *session = &store->sessions[number];
+    if (session->loaded != facts) {
+        return STORE_CONFLICT;
+    }
+    session->loaded = NULL;
+    if (facts->n_transactions == 0 && facts->n_accounts == 0) {
+        return STORE_OK;
+    }
+    Google__Spanner__V1__Mutation *mutations[4];
+    size_t n_mutations = add_mutations(store, &session->arena, facts, mutations);
+    return commit(store, session, n_mutations, mutations);
+}
+
 void spanner_abandon(struct store *base, unsigned number, const struct ledger_facts *facts)
 {
     struct spanner_session *session = &((struct store_spanner *)base)->sessions[number];
     if (session->loaded == facts) {
         session_rollback(session);
     }
+}
+
+/* --- copying --- */
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct ledger_entry *left = a;
+    const struct ledger_entry *right = b;
+    int order = base_text_compare(left->account_id, right->account_id);
+    return order != 0 ? order
+                      : (left->sequence > right->sequence) - (left->sequence < right->sequence);
+}
+
+enum store_fault spanner_copy_in(struct store *base, const struct ledger_facts *rows)
+{
+    struct store_spanner *store = (struct store_spanner *)base;
+    struct spanner_session *session = &store->sessions[0];
+    session_rollback(session);
+    wait_after_aborted(session);
+    base_arena_reset(&session->arena);
+    if (!spanner_store_connect(store, &session->connection)) {
+        return STORE_UNAVAILABLE;
+    }
+    struct spanner_result result;
+    bool copying;
+    if (!spanner_copy_look(&session->connection, &session->transaction, &session->arena, &copying,
+                           &result)) {
+        enum store_fault fault = failure(store, session, &result);
+        session_rollback(session);
+        return fault;
+    }
+    if (!copying) {
+        session_rollback(session);
+        return STORE_CONFLICT;
+    }
+    /* A walk has an account's entries newest first; a row has those of a transaction in order. */
+    struct ledger_facts sorted = *rows;
+    sorted.entries = base_arena_take(&session->arena, rows->n_entries * sizeof *sorted.entries);
+    for (size_t i = 0; i < rows->n_entries; i++) {
+        sorted.entries[i] = rows->entries[i];
+    }
+    if (rows->n_entries > 1) {
+        qsort(sorted.entries, rows->n_entries, sizeof *sorted.entries, compare_entries);
+    }
+    Google__Spanner__V1__Mutation *mutations[4];
+    size_t n_mutations = add_mutations(store, &session->arena, &sorted, mutations);
+    return commit(store, session, n_mutations, mutations);
 }
