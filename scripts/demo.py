@@ -23,6 +23,7 @@ TIMEOUT_S = 300
 
 class Demo:
     timeout_s = "20"  # of one call of an import, on a machine with other work
+    read_timeout_s = 10
 
     def __init__(self, binary, directory):
         self.binary = binary
@@ -63,7 +64,7 @@ class Demo:
 
     def is_recorded(self, transaction_id):
         host, port = self.address.rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection = http.client.HTTPConnection(host, int(port), timeout=self.read_timeout_s)
         connection.request("POST", "/zandaka.v1.BalanceService/GetTransaction",
                            json.dumps({"transactionId": transaction_id}),
                            {"content-type": "application/json"})

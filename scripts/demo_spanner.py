@@ -21,6 +21,7 @@ demo.TIMEOUT_S = 3600
 
 class SpannerDemo(demo.Demo):
     timeout_s = "600"
+    read_timeout_s = 600
 
     def __init__(self, binary, directory, emulator):
         super().__init__(binary, directory)

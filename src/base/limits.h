@@ -357,6 +357,9 @@
 /* Milliseconds for an answer of the emulator: its time for a commit grows with the square of the
  * rows, to some seconds for the largest, and to a minute on a machine that is busy. */
 #define BASE_SPANNER_EMULATOR_ANSWER_TIMEOUT_MS 120000
+/* Milliseconds for which a transaction that was begun ahead may be used: Spanner ends those that
+ * rest for 10 s. */
+#define BASE_SPANNER_BEGUN_AHEAD_MAX_MS 5000
 /* The wait before a commit of which nothing was heard is asked again doubles between these. */
 #define BASE_SPANNER_REPEAT_WAIT_FIRST_MS 5
 #define BASE_SPANNER_REPEAT_WAIT_LAST_MS 320

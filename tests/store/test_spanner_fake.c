@@ -256,6 +256,27 @@ static void an_id_that_another_server_records_is_a_conflict(void **state)
     assert_int_equal(balance_of(world, "bob"), 0);
 }
 
+static void begins_by_reads(struct world *world, int expected)
+{
+    static const char *const lines[] = {"add t1 alice points=5", "add t2 alice points=5",
+                                        "add t3 bob points=5"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(run_line(world->stores[0], lines[i]), STORE_OK);
+    }
+    assert_int_equal(fake_spanner_count("begun"), expected);
+}
+
+/* So that all its reads go out at once. */
+static void a_transaction_is_begun_beside_the_commit_of_the_one_before(void **state)
+{
+    begins_by_reads(*state, 1);
+}
+
+static void an_ordinary_session_has_one_transaction_at_a_time(void **state)
+{
+    begins_by_reads(*state, 3);
+}
+
 static void what_is_given_up_is_rolled_back(void **state)
 {
     struct world *world = *state;
@@ -485,6 +506,9 @@ int main(void)
         FAKE_TEST(an_aborted_batch_waits_as_long_as_it_is_told),
         FAKE_TEST(what_another_server_changed_is_a_conflict_for_refusals_too),
         FAKE_TEST(an_id_that_another_server_records_is_a_conflict),
+        FAKE_TEST(a_transaction_is_begun_beside_the_commit_of_the_one_before),
+        cmocka_unit_test_setup_teardown(an_ordinary_session_has_one_transaction_at_a_time,
+                                        open_world_of_ordinary_sessions, close_world),
         FAKE_TEST(what_is_given_up_is_rolled_back),
         FAKE_TEST(a_stream_that_breaks_goes_on_where_it_was),
         FAKE_TEST(closed_connections_are_opened_again_without_a_word),

@@ -44,6 +44,9 @@ struct spanner_session {
     struct spanner_transaction transaction;
     const struct ledger_facts *loaded; /* the working set whose facts the transaction holds */
     struct base_writer previous;       /* the id of one that was aborted; empty: none */
+    struct base_writer next;           /* of one that was begun ahead; empty: none */
+    int64_t next_until_mono_ns;        /* until when it may be used */
+    int64_t next_session_mono_ns;      /* of which session it is: when that was opened */
     unsigned n_aborted;                /* in turn */
     int64_t not_before_mono_ns;        /* when Spanner may be asked again after those */
 };

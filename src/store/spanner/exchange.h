@@ -31,6 +31,8 @@ struct spanner_result {
 int64_t spanner_deadline(int64_t timeout_ms);
 /* The same for what waits for answers of the database. */
 int64_t spanner_answer_deadline(const struct spanner_connection *connection);
+/* How a call that was run has ended. */
+struct spanner_result spanner_result_of(const struct spanner_call *call);
 /* Runs one call, and tells how it has ended. */
 void spanner_run_one(struct spanner_connection *connection, struct spanner_call *call,
                      int64_t deadline_mono_ns, struct spanner_result *ret_result);
@@ -72,12 +74,14 @@ enum spanner_end {
 };
 
 /* Commits. A commit of which nothing is heard is asked again, with the same id, which Spanner takes
- * for the same commit, for as long as the time lasts. */
+ * for the same commit, for as long as the time lasts. Where the session takes several transactions
+ * at once, the next one is begun in the same round trip, and its id written to `next`; empty: none
+ * was begun. `next` NULL: none is wanted. */
 enum spanner_end spanner_transaction_commit(struct spanner_connection *connection,
                                             struct spanner_transaction *transaction,
                                             size_t n_mutations,
                                             Google__Spanner__V1__Mutation **mutations,
-                                            struct base_arena *arena,
+                                            struct base_arena *arena, struct base_writer *next,
                                             struct spanner_result *ret_result) BASE_MUST_USE;
 /* Gives it up, so that its locks are free at once. Nobody waits long for it. */
 void spanner_transaction_rollback(struct spanner_connection *connection,

@@ -77,6 +77,16 @@ static struct spanner_write *new_kinds(struct base_arena *arena,
     return write;
 }
 
+/* Commits, and nothing comes after it. */
+static enum spanner_end commit_alone(struct spanner_connection *connection,
+                                     struct spanner_transaction *transaction, size_t n_mutations,
+                                     Google__Spanner__V1__Mutation **mutations,
+                                     struct base_arena *arena, struct spanner_result *ret_result)
+{
+    return spanner_transaction_commit(connection, transaction, n_mutations, mutations, arena, NULL,
+                                      ret_result);
+}
+
 /* Reads the kinds, and adds those that are new, in one transaction: what was read still holds when
  * it is committed. False: *ret_result; what may pass by itself is tried again by whoever connects
  * next. */
@@ -102,8 +112,8 @@ static bool settle_kinds(struct spanner_connection *connection,
     struct spanner_write *write = new_kinds(arena, configured, remembered);
     Google__Spanner__V1__Mutation *mutations[] = {&write->mutation};
     size_t n_mutations = write->write.n_values > 0 ? 1 : 0;
-    if (spanner_transaction_commit(connection, &transaction, n_mutations, mutations, arena,
-                                   ret_result) != SPANNER_COMMITTED) {
+    if (commit_alone(connection, &transaction, n_mutations, mutations, arena, ret_result) !=
+        SPANNER_COMMITTED) {
         spanner_transaction_rollback(connection, &transaction);
         return false;
     }
@@ -268,8 +278,8 @@ bool spanner_note_version(struct spanner_connection *connection, struct spanner_
                                    spanner_int64(&arena, SPANNER_SCHEMA_VERSION)};
         spanner_write_row(&arena, write, values);
         Google__Spanner__V1__Mutation *mutations[] = {&write->mutation};
-        noted = spanner_transaction_commit(connection, &transaction, 1, mutations, &arena,
-                                           ret_result) == SPANNER_COMMITTED;
+        noted = commit_alone(connection, &transaction, 1, mutations, &arena, ret_result) ==
+                SPANNER_COMMITTED;
     }
     if (!noted) {
         spanner_transaction_rollback(connection, &transaction);

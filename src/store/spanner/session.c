@@ -34,13 +34,18 @@ void spanner_connection_close(struct spanner_connection *connection)
     spanner_channel_close(&connection->channel);
 }
 
+struct spanner_result spanner_result_of(const struct spanner_call *call)
+{
+    struct spanner_result result = {.status = call->status, .retry_delay_ms = call->retry_delay_ms};
+    memcpy(result.message, call->message, sizeof result.message);
+    return result;
+}
+
 void spanner_run_one(struct spanner_connection *connection, struct spanner_call *call,
                      int64_t deadline_mono_ns, struct spanner_result *ret_result)
 {
     spanner_channel_run(&connection->channel, 1, &call, deadline_mono_ns);
-    ret_result->status = call->status;
-    ret_result->retry_delay_ms = call->retry_delay_ms;
-    memcpy(ret_result->message, call->message, sizeof ret_result->message);
+    *ret_result = spanner_result_of(call);
 }
 
 /* A multiplexed session is replaced long before its end, as Google's clients do. */

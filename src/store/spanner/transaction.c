@@ -76,11 +76,67 @@ static void rest(int64_t wait_ms)
     (void)nanosleep(&wait, NULL);
 }
 
+/* The beginning of the transaction that comes next. */
+struct beginning {
+    Google__Spanner__V1__BeginTransactionRequest request;
+    Google__Spanner__V1__TransactionOptions options;
+    Google__Spanner__V1__TransactionOptions__ReadWrite read_write;
+    struct spanner_call call;
+};
+
+static void beginning_open(struct beginning *beginning, struct spanner_connection *connection,
+                           struct base_arena *arena)
+{
+    google__spanner__v1__begin_transaction_request__init(&beginning->request);
+    google__spanner__v1__transaction_options__init(&beginning->options);
+    google__spanner__v1__transaction_options__read_write__init(&beginning->read_write);
+    beginning->options.mode_case = GOOGLE__SPANNER__V1__TRANSACTION_OPTIONS__MODE_READ_WRITE;
+    beginning->options.read_write = &beginning->read_write;
+    beginning->request.session = connection->session;
+    beginning->request.options = &beginning->options;
+    beginning->call = (struct spanner_call){.path = "/google.spanner.v1.Spanner/BeginTransaction",
+                                            .request = &beginning->request.base,
+                                            .route_key = "session",
+                                            .route = base_text_of(connection->session),
+                                            .to_leader = true,
+                                            .arena = arena};
+}
+
+/* Whatever else it may have come to, a transaction that has not begun is nobody's loss. */
+static void beginning_take(const struct beginning *beginning, struct base_arena *arena,
+                           struct base_writer *next)
+{
+    const Google__Spanner__V1__Transaction *begun =
+        beginning->call.status == BASE_CODE_OK
+            ? spanner_unpack(arena, &google__spanner__v1__transaction__descriptor,
+                             beginning->call.body)
+            : NULL;
+    if (begun != NULL) {
+        base_write_bytes(next, spanner_bytes_of(begun->id));
+    }
+}
+
+/* The first attempt of a commit, and beside it the beginning of what comes next. */
+static void run_first(struct spanner_connection *connection, struct spanner_call *commit,
+                      int64_t deadline_mono_ns, struct base_writer *next,
+                      struct spanner_result *ret_result)
+{
+    struct beginning beginning;
+    struct spanner_call *calls[] = {commit, &beginning.call};
+    bool ahead = next != NULL && connection->multiplexed;
+    beginning_open(&beginning, connection, commit->arena);
+    spanner_channel_run(&connection->channel, ahead ? 2 : 1, calls, deadline_mono_ns);
+    *ret_result = spanner_result_of(commit);
+    if (ahead) {
+        beginning_take(&beginning, commit->arena, next);
+    }
+}
+
 enum spanner_end spanner_transaction_commit(struct spanner_connection *connection,
                                             struct spanner_transaction *transaction,
                                             size_t n_mutations,
                                             Google__Spanner__V1__Mutation **mutations,
-                                            struct base_arena *arena,
+                                            struct base_arena *arena, struct base_writer *next,
                                             struct spanner_result *ret_result)
 {
     Google__Spanner__V1__CommitRequest request = GOOGLE__SPANNER__V1__COMMIT_REQUEST__INIT;
@@ -99,21 +155,25 @@ enum spanner_end spanner_transaction_commit(struct spanner_connection *connectio
     bool may_have_committed = false;
     int n_tokens = 0;
     for (;;) {
-        const Google__Spanner__V1__MultiplexedSessionPrecommitToken *next = NULL;
+        const Google__Spanner__V1__MultiplexedSessionPrecommitToken *again_with = NULL;
         fill_request(connection, transaction, &request, &token);
-        spanner_run_one(connection, &call, deadline_mono_ns, ret_result);
+        if (call.request_number == 0 && n_tokens == 0) {
+            run_first(connection, &call, deadline_mono_ns, next, ret_result);
+        } else {
+            spanner_run_one(connection, &call, deadline_mono_ns, ret_result);
+        }
         if (ret_result->status == BASE_CODE_OK) {
-            if (!read_answer(arena, call.body, &next)) {
+            if (!read_answer(arena, call.body, &again_with)) {
                 return SPANNER_MAYBE_COMMITTED;
             }
-            if (next == NULL) {
+            if (again_with == NULL) {
                 return SPANNER_COMMITTED;
             }
             if (++n_tokens > TOKENS_MAX) {
                 return SPANNER_MAYBE_COMMITTED;
             }
             /* The server has the mutations already: they are not sent twice. */
-            spanner_transaction_take_token(transaction, arena, next);
+            spanner_transaction_take_token(transaction, arena, again_with);
             request.n_mutations = 0;
             call.request_number = 0;
             continue;

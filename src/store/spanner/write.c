@@ -35,9 +35,12 @@ static void session_rollback(struct spanner_session *session)
 void spanner_session_close(struct spanner_session *session)
 {
     session_rollback(session);
+    session->transaction.id = base_writer_bytes(&session->next);
+    session_rollback(session);
     spanner_connection_close(&session->connection);
     base_arena_release(&session->arena);
     base_writer_release(&session->previous);
+    base_writer_release(&session->next);
 }
 
 /* After an aborted transaction the next waits as long as Spanner asks, or longer with each in turn;
@@ -74,6 +77,27 @@ static struct base_bytes previous_of(const struct spanner_session *session)
 {
     return session->connection.multiplexed ? base_writer_bytes(&session->previous)
                                            : (struct base_bytes){NULL, 0};
+}
+
+/* A transaction that was begun ahead, beside the commit of the one before, is this batch's, so that
+ * all reads go out at once. One that has rested for long is left to Spanner, which ends it: it
+ * holds nothing. */
+static void take_next(struct spanner_session *session)
+{
+    bool usable = session->next.length > 0 && session->connection.session[0] != '\0' &&
+                  session->next_session_mono_ns == session->connection.session_opened_mono_ns &&
+                  base_now_mono_ns(&base_clock_system) < session->next_until_mono_ns;
+    if (usable) {
+        session->transaction.id =
+            base_arena_bytes(&session->arena, base_writer_bytes(&session->next));
+    }
+    session->next.length = 0;
+}
+
+static void note_next(struct spanner_session *session)
+{
+    session->next_until_mono_ns = spanner_deadline(BASE_SPANNER_BEGUN_AHEAD_MAX_MS);
+    session->next_session_mono_ns = session->connection.session_opened_mono_ns;
 }
 
 static void wait_after_aborted(const struct spanner_session *session)
@@ -208,6 +232,7 @@ enum store_fault spanner_load(struct store *base, unsigned number, struct ledger
     if (!spanner_store_connect(store, &session->connection)) {
         return STORE_UNAVAILABLE;
     }
+    take_next(session);
     const struct spanner_moment moment = {.which = SPANNER_OF_TRANSACTION,
                                           .transaction = &session->transaction,
                                           .previous = previous_of(session)};
@@ -384,8 +409,9 @@ static enum store_fault commit(struct store_spanner *store, struct spanner_sessi
     struct spanner_result result;
     enum store_fault fault = STORE_OK;
     switch (spanner_transaction_commit(&session->connection, &session->transaction, n_mutations,
-                                       mutations, &session->arena, &result)) {
+                                       mutations, &session->arena, &session->next, &result)) {
     case SPANNER_COMMITTED:
+        note_next(session);
         note_not_aborted(session);
         session->transaction = (struct spanner_transaction){.id = {NULL, 0}};
         return STORE_OK;
@@ -398,6 +424,10 @@ static enum store_fault commit(struct store_spanner *store, struct spanner_sessi
         fault = STORE_UNKNOWN;
         break;
     }
+    session_rollback(session);
+    /* The next attempt begins by itself, and names this one. */
+    session->transaction.id = base_arena_bytes(&session->arena, base_writer_bytes(&session->next));
+    session->next.length = 0;
     session_rollback(session);
     return fault;
 }

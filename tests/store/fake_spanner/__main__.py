@@ -19,6 +19,7 @@ line on standard input, answers each with one line, and ends when the input does
     cut                     closes all connections
     count calls METHOD      how many there were
     count faults METHOD F   how many calls got the fault; without names, how many got any
+    count begun             how many transactions were begun by a read
     count previous          how many transactions named the attempt before
     count violations        how often a client broke a rule; standard error says which
 

@@ -48,6 +48,7 @@ class Service:
         self.n_sessions = 0
         self.calls = {}
         self.n_violations = 0
+        self.begun_by_reads = 0  # transactions, and not by a call of their own
         self.previous_ids = 0  # transactions that named the attempt before
         self.delay_ms = None  # what aborted ones are asked to wait; None: at random, not long
         self.last_requests = {}
@@ -254,9 +255,9 @@ class Service:
         writes = selector == "id" or options and options.WhichOneof("mode") == "read_write"
         known = None
         if selector == "id":
-            known = next((database.transactions[request.transaction.id]
-                          for database in self.databases.values()
-                          if request.transaction.id in database.transactions), None)
+            # Each database numbers its transactions.
+            of = self.sessions.get(request.session)
+            known = of and of.database.transactions.get(request.transaction.id)
             writes = known is not None and known.writes
         session = self.find_session("StreamingRead", request, context, writes)
         fault = self.choose_fault("StreamingRead", session,
@@ -291,6 +292,7 @@ class Service:
             self.violate("a read of its own reads only")
         if selector is None:
             self.violate("a read says of which moment it is")
+        self.begun_by_reads += selector == "begin"
         return self.begin(session, options)
 
     def find_messages(self, session, request, transaction):
@@ -424,6 +426,7 @@ class Service:
         self.faults.clear()
         self.calls.clear()
         self.delay_ms = None
+        self.begun_by_reads = 0
         self.previous_ids = 0
         self.n_violations = 0
 
@@ -431,4 +434,5 @@ class Service:
         faults = self.faults.counts
         return {"calls": self.calls.get(name, 0),
                 "faults": faults.get(name, 0) if name else sum(faults.values()),
-                "previous": self.previous_ids, "violations": self.n_violations}[what]
+                "begun": self.begun_by_reads, "previous": self.previous_ids,
+                "violations": self.n_violations}[what]
