@@ -336,10 +336,22 @@ static bool may_go_on(const struct reading *reading)
            (status == BASE_CODE_INTERNAL && strstr(reading->call.message, "RST_STREAM") != NULL);
 }
 
-/* Runs those that are not done. False: one has failed for good, or is to be tried again. */
-static bool attempt(struct spanner_connection *connection, const struct spanner_moment *moment,
-                    size_t n, struct reading *readings, int64_t deadline_mono_ns,
-                    const struct spanner_call **ret_failed, bool *ret_again)
+/* Whether the one call's failure says more than the other's: an aborted transaction is told, with
+ * the longest of the waits that are asked for, and then what cannot be gone on with. */
+static bool says_more(const struct reading *one, const struct reading *other)
+{
+    bool aborted = one->call.status == SPANNER_ABORTED;
+    if (aborted != (other->call.status == SPANNER_ABORTED)) {
+        return aborted;
+    }
+    return aborted ? one->call.retry_delay_ms > other->call.retry_delay_ms
+                   : !may_go_on(one) && may_go_on(other);
+}
+
+/* Runs those that are not done. NULL: they are. Else the one whose failure counts. */
+static const struct reading *attempt(struct spanner_connection *connection,
+                                     const struct spanner_moment *moment, size_t n,
+                                     struct reading *readings, int64_t deadline_mono_ns)
 {
     struct selector selector;
     struct spanner_call *calls[SPANNER_READS_MAX];
@@ -352,20 +364,20 @@ static bool attempt(struct spanner_connection *connection, const struct spanner_
         }
     }
     spanner_channel_run(&connection->channel, n_calls, calls, deadline_mono_ns);
-    bool well = true;
+    const struct reading *failed = NULL;
     for (size_t i = 0; i < n; i++) {
-        if (readings[i].done || reading_end(&readings[i])) {
-            continue;
+        if (!readings[i].done && !reading_end(&readings[i]) &&
+            (failed == NULL || says_more(&readings[i], failed))) {
+            failed = &readings[i];
         }
-        *ret_again = may_go_on(&readings[i]);
-        *ret_failed = &readings[i].call;
-        well = false;
-        if (!*ret_again) {
-            break;
-        }
-        reading_rewind(&readings[i]);
     }
-    return well;
+    return failed;
+}
+
+/* Whether the reads are of a transaction whose id is not known. */
+static bool is_nameless(const struct spanner_moment *moment)
+{
+    return moment->which == SPANNER_OF_TRANSACTION && moment->transaction->id.length == 0;
 }
 
 bool spanner_read(struct spanner_connection *connection, const struct spanner_moment *moment,
@@ -377,26 +389,33 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
         reading_open(&readings[i], connection, moment, &reads[i]);
     }
     int64_t deadline_mono_ns = spanner_answer_deadline(connection);
-    const struct spanner_call *failed = NULL;
-    bool again = true;
-    /* The first read of a transaction gives it its id, which the others wait for. One that breaks
-     * before has perhaps begun one that nobody can name: the next attempt begins another. */
-    size_t n_first = n_reads;
-    if (moment->which == SPANNER_OF_TRANSACTION && moment->transaction->id.length == 0) {
-        n_first = 1;
-    }
-    for (int tries = 0; again && tries < ATTEMPTS_MAX; tries++) {
-        if (attempt(connection, moment, n_first, readings, deadline_mono_ns, &failed, &again)) {
-            if (n_first == n_reads) {
-                return true;
-            }
+    const struct reading *failed = NULL;
+    /* The first read of a transaction gives it its id, which the others wait for. */
+    size_t n_first = is_nameless(moment) ? 1 : n_reads;
+    for (int tries = 0; tries < ATTEMPTS_MAX; tries++) {
+        failed = attempt(connection, moment, n_first, readings, deadline_mono_ns);
+        if (failed == NULL && n_first < n_reads) {
             n_first = n_reads;
-            tries--;
+            failed = attempt(connection, moment, n_reads, readings, deadline_mono_ns);
+        }
+        if (failed == NULL) {
+            return true;
+        }
+        /* One may have begun, and nobody knows under which id. */
+        if (!may_go_on(failed) || is_nameless(moment)) {
+            break;
+        }
+        for (size_t i = 0; i < n_first; i++) {
+            if (!readings[i].done) {
+                reading_rewind(&readings[i]);
+            }
         }
     }
-    ret_result->status = failed->status;
-    ret_result->retry_delay_ms = failed->retry_delay_ms;
-    memcpy(ret_result->message, failed->message, sizeof ret_result->message);
+    *ret_result = spanner_result_of(&failed->call);
+    /* Who says so again and again may be on its way out: the next attempt finds another. */
+    if (ret_result->status == BASE_CODE_UNAVAILABLE) {
+        spanner_channel_close(&connection->channel);
+    }
     spanner_session_judge(connection, ret_result);
     return false;
 }

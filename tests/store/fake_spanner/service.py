@@ -48,6 +48,7 @@ class Service:
         self.n_sessions = 0
         self.calls = {}
         self.n_violations = 0
+        self.cut_peers = set()  # whose connections were cut
         self.begun_by_reads = 0  # transactions, and not by a call of their own
         self.previous_ids = 0  # transactions that named the attempt before
         self.delay_ms = None  # what aborted ones are asked to wait; None: at random, not long
@@ -118,6 +119,7 @@ class Service:
 
     def end(self, context, refused):
         if refused.status == "cut":
+            self.cut_peers.add(context.peer())
             self.cut_connection(context.peer())
             context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was closed")
         if refused.status == "ABORTED" and getattr(refused, "with_delay", True):
@@ -227,6 +229,9 @@ class Service:
 
     def streaming_read(self, request, context):
         with self.answering(context):
+            # What came on a connection before it was cut may be done behind what came after it.
+            if context.peer() in self.cut_peers and self.is_of_committed(request):
+                raise Refused(*ENDS[""])
             messages, transaction, ends_at, end = self.prepare_read(request, context)
         told = 0
         for at, message in enumerate(messages):
@@ -246,6 +251,11 @@ class Service:
                 if end.status == "ABORTED":
                     end = self.abort(transaction, end.message)
             self.end(context, end)
+
+    def is_of_committed(self, request):
+        of = self.sessions.get(request.session)
+        known = of and of.database.transactions.get(request.transaction.id)
+        return known is not None and known.state == "committed"
 
     def prepare_read(self, request, context):
         """The messages; the transaction, if it needs tokens or may be aborted; where the stream ends
