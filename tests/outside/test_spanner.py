@@ -4,10 +4,13 @@ start around them. The emulator does one transaction that writes at a time, so t
 crashes than elsewhere: ZANDAKA_SPANNER_CRASHES (5). And a storm of duplicates while the emulator aborts
 commits at random: ZANDAKA_SPANNER_TRANSACTIONS (1000).
 """
+import contextlib
 import os
 import random
+import socket
 import subprocess
 import threading
+import time
 import unittest
 
 import test_contract
@@ -113,6 +116,80 @@ class Duplicate(threading.Thread):
                     return None
         self.complaints.append(f"t{number}: unavailable for good")
         return None
+
+
+class Road:
+    """The way from a server to the emulator, which can be closed: then nobody is there, and who was
+    connected is no more."""
+
+    def __init__(self, towards):
+        host, port = towards.rsplit(":", 1)
+        self.towards = (host, int(port))
+        self.place = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.place.getsockname()[1]
+        self.ends = []
+        self.open = False
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.place.accept()
+            except OSError:
+                return
+            if not self.open:
+                near.close()
+                continue
+            far = socket.create_connection(self.towards)
+            self.ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def carry(one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def shut(self):
+        self.open = False
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.ends.clear()
+
+
+class Away(unittest.TestCase):
+    def wait_until(self, server, status):
+        deadline = time.monotonic() + 120
+        while server.get("/readyz")[0] != status:
+            self.assertLess(time.monotonic(), deadline, f"/readyz is not {status}")
+            time.sleep(0.05)
+
+    def test_a_server_gets_up_before_its_database_and_outlives_its_absence(self):
+        store = emulator.new_store()
+        road = Road(emulator.address)
+        self.addCleanup(road.place.close)
+        server = Server("[kind.points]\n", store=store)
+        server.environment = {"SPANNER_EMULATOR_HOST": road.address}
+        with server:
+            status, why = server.get("/readyz")
+            self.assertEqual(status, 503)
+            self.assertIn(b"Spanner cannot be reached", why)
+            status, _, answer = server.call("Add", test_contract.add("t1", points=5))
+            self.assertEqual((status, test_contract.reason(answer)),
+                             (503, ("STORE_UNAVAILABLE", "no", "same_request")))
+            for round_number in range(2):
+                road.open = True
+                self.wait_until(server, 200)
+                status, _, answer = server.call("Add", test_contract.add("t1", points=5))
+                self.assertEqual(status, 200, answer)
+                self.assertEqual(server.balance("alice"), 5)
+                road.shut()
+                self.wait_until(server, 503)
 
 
 class Aborts(unittest.TestCase):
