@@ -47,7 +47,8 @@ static enum spanner_end write_version(struct spanner_connection *connection,
     spanner_value *values[] = {spanner_int64(arena, 0), spanner_int64(arena, version)};
     spanner_write_row(arena, write, values);
     Google__Spanner__V1__Mutation *mutations[] = {&write->mutation};
-    return spanner_transaction_commit(connection, transaction, 1, mutations, arena, ret_result);
+    return spanner_transaction_commit(connection, transaction, 1, mutations, arena, NULL,
+                                      ret_result);
 }
 
 /* What was read in the transaction, and what is to be done about it. */
