@@ -285,6 +285,52 @@ static void a_database_that_takes_no_writes_is_unavailable_until_it_does(void **
     run_line_in_the_end(world->stores[0], "add t2 alice points=5");
 }
 
+/* --- locks --- */
+
+/* A server's batch of three commands, in a thread of its own. */
+struct crossing {
+    pthread_t thread;
+    struct store *store;
+    const char *lines[3];
+    enum store_fault fault;
+};
+
+static void *cross(void *argument)
+{
+    struct crossing *crossing = argument;
+    crossing->fault = batch_run_lines(crossing->store, POSTGRES_NOW_US, 3, crossing->lines);
+    return NULL;
+}
+
+/* Were accounts locked as they are named, each would have its first when the middle one is free,
+ * and whoever gets that waits for the other in a circle. */
+static void servers_that_name_accounts_in_opposite_orders_do_not_deadlock(void **state)
+{
+    struct world *world = *state;
+    static const char *const before[] = {"add a0 a points=1", "add m0 m points=1",
+                                         "add z0 z points=1"};
+    assert_int_equal(batch_run_lines(world->stores[0], POSTGRES_NOW_US, 3, before), STORE_OK);
+    struct batch *holder = batch_open(&postgres_kinds);
+    batch_add_line(holder, "add m1 m points=1");
+    assert_int_equal(store_load(world->stores[0], 1, &holder->facts), STORE_OK);
+    struct crossing crossings[] = {
+        {.store = world->stores[0],
+         .lines = {"add a2 a points=1", "add m2 m points=1", "add z2 z points=1"}},
+        {.store = world->stores[1],
+         .lines = {"add z3 z points=1", "add m3 m points=1", "add a3 a points=1"}},
+    };
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&crossings[i].thread, NULL, cross, &crossings[i]), 0);
+    }
+    wait_until(world, "SELECT (count(*) = 2)::integer " SERVERS "AND wait_event_type = 'Lock'");
+    store_abandon(world->stores[0], 1, &holder->facts);
+    batch_close(holder);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(crossings[i].thread, NULL), 0);
+        assert_int_equal(crossings[i].fault, STORE_OK);
+    }
+}
+
 int main(void)
 {
     if (!cluster_is_present()) {
@@ -294,6 +340,7 @@ int main(void)
         SERVERS_TEST(ids_and_balances_are_read_behind_the_lock),
         WORLD_TEST(ids_and_balances_are_read_behind_the_lock_whatever_the_default_level),
         SERVERS_TEST(an_account_that_comes_to_be_is_waited_for),
+        SERVERS_TEST(servers_that_name_accounts_in_opposite_orders_do_not_deadlock),
         SERVERS_TEST(an_id_that_another_server_records_is_not_passed_over),
         WORLD_TEST(a_session_is_told_what_the_contract_needs_whatever_the_defaults),
         SERVERS_TEST(a_connection_lost_before_the_commit_has_written_nothing),
