@@ -100,6 +100,17 @@ static void a_caller_may_have_no_more_waiting_than_is_left_for_others(void **sta
     assert_true(service_reads_push(&fixture->reads, &fixture->all[at]));
 }
 
+/* Its line never runs empty meanwhile. */
+static void what_a_caller_was_answered_counts_against_it_no_more(void **state)
+{
+    struct reads_fixture *fixture = *state;
+    assert_true(service_reads_push(&fixture->reads, &fixture->all[0]));
+    for (size_t i = 1; i <= BASE_READ_QUEUE_MAX; i++) {
+        assert_true(service_reads_push(&fixture->reads, &fixture->all[i]));
+        assert_ptr_equal(service_reads_take(&fixture->reads), &fixture->all[i - 1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +119,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_read_waits_behind_another_callers_thousand, open_reads,
                                         close_reads),
         cmocka_unit_test_setup_teardown(a_caller_may_have_no_more_waiting_than_is_left_for_others,
+                                        open_reads, close_reads),
+        cmocka_unit_test_setup_teardown(what_a_caller_was_answered_counts_against_it_no_more,
                                         open_reads, close_reads),
         cmocka_unit_test_setup_teardown(there_are_never_more_than_the_limit, open_reads,
                                         close_reads),
