@@ -321,6 +321,19 @@ static void a_stream_that_breaks_goes_on_where_it_was(void **state)
     assert_int_equal(balance_of(world, "bob"), 60);
 }
 
+/* On ordinary sessions each batch's first read begins its transaction. */
+static void a_read_that_breaks_before_it_has_begun_one_begins_another(void **state)
+{
+    static const char *const faults[] = {"unavailable", "cut", "cut_reset", "cut_connection"};
+    struct world *world = *state;
+    for (int round = 0; round < 12; round++) {
+        fake_spanner_command("script StreamingRead %s %d", faults[round % 4], 1 + round % 2);
+        struct base_text line = base_arena_print(&world->arena, "add r%d bob points=1", round);
+        assert_int_equal(run_line(world->stores[0], line.bytes), STORE_OK);
+    }
+    assert_int_equal(balance_of(world, "bob"), 12);
+}
+
 static void closed_connections_are_opened_again_without_a_word(void **state)
 {
     struct world *world = *state;
@@ -511,6 +524,8 @@ int main(void)
                                         open_world_of_ordinary_sessions, close_world),
         FAKE_TEST(what_is_given_up_is_rolled_back),
         FAKE_TEST(a_stream_that_breaks_goes_on_where_it_was),
+        cmocka_unit_test_setup_teardown(a_read_that_breaks_before_it_has_begun_one_begins_another,
+                                        open_world_of_ordinary_sessions, close_world),
         FAKE_TEST(closed_connections_are_opened_again_without_a_word),
         FAKE_TEST(a_dropped_session_is_replaced_and_nothing_is_written_in_it),
         FAKE_TEST(a_store_is_opened_though_a_session_is_dropped_or_a_call_refused),

@@ -401,8 +401,9 @@ bool spanner_read(struct spanner_connection *connection, const struct spanner_mo
         if (failed == NULL) {
             return true;
         }
-        /* One may have begun, and nobody knows under which id. */
-        if (!may_go_on(failed) || is_nameless(moment)) {
+        /* One that breaks before its transaction has a name has perhaps begun one that nobody can
+         * end but Spanner; the next attempt begins another. */
+        if (!may_go_on(failed)) {
             break;
         }
         for (size_t i = 0; i < n_first; i++) {
