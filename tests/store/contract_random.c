@@ -7,12 +7,16 @@
 
 #include <stdio.h>
 
-#define N_BATCHES 120
-#define N_BATCHES_WHEN_SLOW 60
-#define COMMANDS_MAX 40
-/* Few enough of each that commands meet: repeats, reuses, fences and refusals all happen. */
-#define N_IDS 700
+/* Few enough accounts and ids that commands meet: repeats, reuses, fences and refusals all happen.
+ */
 #define N_ACCOUNTS 12
+struct run_size {
+    int n_batches;
+    uint64_t commands_max; /* of a batch */
+    uint64_t n_ids;
+};
+static const struct run_size usual_size = {120, 40, 700};
+static const struct run_size slow_size = {60, 10, 150};
 
 struct random {
     uint64_t state;
@@ -28,11 +32,16 @@ static uint64_t draw(struct random *random, uint64_t below)
     return (mixed ^ (mixed >> 31)) % below;
 }
 
-static void add_random_command(struct batch *batch, struct random *random)
+static const struct run_size *size_of(const struct contract *contract)
+{
+    return contract->backend->is_slow ? &slow_size : &usual_size;
+}
+
+static void add_random_command(struct batch *batch, struct random *random, uint64_t n_ids)
 {
     struct base_arena *arena = &batch->arena;
     struct ledger_command command = {
-        .transaction_id = base_arena_print(arena, "t%d", (int)draw(random, N_IDS)),
+        .transaction_id = base_arena_print(arena, "t%d", (int)draw(random, n_ids)),
         .operation = (enum record_operation)(RECORD_OPERATION_ADD + draw(random, 2)),
     };
     if (draw(random, 3) == 0) {
@@ -67,9 +76,10 @@ static void add_random_command(struct batch *batch, struct random *random)
 static struct batch *random_batch(struct contract *contract, struct random random)
 {
     struct batch *batch = batch_open(contract->kinds);
-    size_t n_commands = (size_t)draw(&random, COMMANDS_MAX + 1);
+    const struct run_size *size = size_of(contract);
+    size_t n_commands = (size_t)draw(&random, size->commands_max + 1);
     for (size_t i = 0; i < n_commands; i++) {
-        add_random_command(batch, &random);
+        add_random_command(batch, &random, size->n_ids);
     }
     return batch;
 }
@@ -90,14 +100,15 @@ static void assert_same_pages(struct contract *contract, struct store *reference
                               struct random *random)
 {
     struct store_entries_query query = contract_query_all("");
+    const uint64_t n_seconds = (uint64_t)size_of(contract)->n_batches; /* a batch comes each */
     for (int account = 0; account <= N_ACCOUNTS; account++) {
         query.account_id = base_arena_print(&contract->arena, "a%d", account);
         query.kind_numbers = draw(random, 2) == 0 ? UINT64_MAX : draw(random, UINT64_MAX);
         query.operations = draw(random, 2) == 0 ? UINT32_MAX : 1u << (1 + draw(random, 3));
         query.limit = 1 + (size_t)draw(random, 60);
         query.scan_limit = 1 + (size_t)draw(random, 200);
-        query.start_time_us = contract->now_us - 1 - (int64_t)draw(random, N_BATCHES) * 1000000;
-        query.end_time_us = contract->now_us - (int64_t)draw(random, N_BATCHES) * 1000000;
+        query.start_time_us = contract->now_us - 1 - (int64_t)draw(random, n_seconds) * 1000000;
+        query.end_time_us = contract->now_us - (int64_t)draw(random, n_seconds) * 1000000;
         struct store_entries_page left = contract_walk_entries(contract, contract->store, query);
         struct store_entries_page right = contract_walk_entries(contract, reference, query);
         assert_int_equal(left.n_entries, right.n_entries);
@@ -119,8 +130,8 @@ static void assert_same_rows(struct contract *contract, struct store *reference)
                          STORE_OK);
         contract_assert_same_account(contract->kinds, &left, &right);
     }
-    for (int number = 0; number <= N_IDS; number++) {
-        struct base_text id = base_arena_print(&contract->arena, "t%d", number);
+    for (uint64_t number = 0; number <= size_of(contract)->n_ids; number++) {
+        struct base_text id = base_arena_print(&contract->arena, "t%d", (int)number);
         bool left_found;
         bool right_found;
         struct base_bytes left;
@@ -143,7 +154,7 @@ static void run_seed(struct contract *contract, uint64_t seed)
     print_message("           seed %llu\n", (unsigned long long)seed);
     struct random random = {seed};
     struct store *reference = store_memory_open(contract->kinds);
-    int n_batches = contract->backend->is_slow ? N_BATCHES_WHEN_SLOW : N_BATCHES;
+    int n_batches = size_of(contract)->n_batches;
     for (int number = 0; number < n_batches; number++) {
         /* The clock jumps back now and then. */
         contract->now_us += draw(&random, 10) == 0 ? -3000000 : 1000000;
