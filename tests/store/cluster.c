@@ -1,87 +1,29 @@
 #include "cluster.h"
 
 #include "base/base.h"
+#include "companion.h"
 #include "store/postgres/postgres.h"
 
-#include <errno.h>
 #include <libpq-fe.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static struct cluster {
-    bool tried;
-    pid_t process; /* 0: there is none */
-    FILE *commands;
-    FILE *answers;
-    char directory[128];
-    unsigned n_databases;
-} cluster;
-
-/* The script removes everything once its input ends, also when this program is killed. */
-static void end_cluster(void)
-{
-    if (cluster.process != 0) {
-        (void)fclose(cluster.commands);
-        (void)fclose(cluster.answers);
-        (void)waitpid(cluster.process, NULL, 0);
-        cluster.process = 0;
-    }
-}
-
-static void start_cluster(void)
-{
-    int commands[2];
-    int answers[2];
-    base_assert(pipe(commands) == 0 && pipe(answers) == 0);
-    pid_t process = fork();
-    base_assert(process >= 0);
-    if (process == 0) {
-        (void)dup2(commands[0], STDIN_FILENO);
-        (void)dup2(answers[1], STDOUT_FILENO);
-        for (int i = 0; i < 2; i++) {
-            (void)close(commands[i]);
-            (void)close(answers[i]);
-        }
-        (void)execl(ZANDAKA_SOURCE "/scripts/postgres_cluster.sh", "postgres_cluster.sh",
-                    (char *)NULL);
-        _exit(126);
-    }
-    (void)close(commands[0]);
-    (void)close(answers[1]);
-    cluster.commands = fdopen(commands[1], "w");
-    cluster.answers = fdopen(answers[0], "r");
-    cluster.process = process;
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)atexit(end_cluster);
-}
+/* Its word is the directory of its socket. */
+static struct companion cluster;
+static unsigned n_databases;
 
 bool cluster_is_present(void)
 {
-    if (!cluster.tried) {
-        cluster.tried = true;
-        start_cluster();
-        if (fscanf(cluster.answers, "ready %127s", cluster.directory) != 1) {
-            int status;
-            (void)waitpid(cluster.process, &status, 0);
-            cluster.process = 0;
-            if (!WIFEXITED(status) || WEXITSTATUS(status) != 77) {
-                base_stop("the PostgreSQL cluster did not start");
-            }
-        }
-    }
-    return cluster.process != 0;
+    static const char *const arguments[] = {ZANDAKA_SOURCE "/scripts/postgres_cluster.sh", NULL};
+    return companion_is_present(&cluster, "the PostgreSQL cluster", arguments);
 }
 
 void cluster_command(const char *command)
 {
-    char answer[16] = "";
-    (void)fprintf(cluster.commands, "%s\n", command);
-    (void)fflush(cluster.commands);
-    if (fscanf(cluster.answers, " %15s", answer) != 1 || strcmp(answer, "done") != 0) {
+    char answer[COMPANION_WORD_MAX_BYTES];
+    companion_send(&cluster, command, answer);
+    if (strcmp(answer, "done") != 0) {
         base_stop("the PostgreSQL cluster did not obey `%s`", command);
     }
 }
@@ -105,7 +47,7 @@ static long run(const char *url, const char *statements)
 static void print_url(char url[CLUSTER_URL_MAX_BYTES], const char *role, const char *name)
 {
     (void)snprintf(url, CLUSTER_URL_MAX_BYTES, "postgres://%s@/%s?host=%s", role, name,
-                   cluster.directory);
+                   cluster.word);
 }
 
 struct database *database_open(bool with_schema)
@@ -115,10 +57,10 @@ struct database *database_open(bool with_schema)
     char url[CLUSTER_URL_MAX_BYTES];
     char statement[64];
     print_url(url, "owner", "postgres");
-    if (cluster.n_databases == 0) {
+    if (n_databases == 0) {
         (void)run(url, "CREATE ROLE server LOGIN");
     }
-    (void)snprintf(database->name, sizeof database->name, "test_%u", cluster.n_databases++);
+    (void)snprintf(database->name, sizeof database->name, "test_%u", n_databases++);
     (void)snprintf(statement, sizeof statement, "CREATE DATABASE %s", database->name);
     (void)run(url, statement);
     print_url(database->owner_url, "owner", database->name);
