@@ -119,8 +119,6 @@ size_t net_connection_flush(struct net_connection *connection);
  * off the loop's connection that holds most, if no other loop has one that holds more, so that the
  * others go on. */
 void net_loop_relieve(struct net_loop *loop);
-/* Reads from those that TLS holds more of. */
-void net_loop_read_ready(struct net_loop *loop);
 /* Whether TLS is late: a handshake, or the rest of a record. */
 bool net_connection_tls_is_late(const struct net_connection *connection);
 /* Closes it, unless that was done; it is freed at the end of the round. */

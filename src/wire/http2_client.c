@@ -409,22 +409,6 @@ bool wire_client_call(struct wire_client *client, const struct wire_call *call, 
     return true;
 }
 
-bool wire_client_cancel(struct wire_client *client, const void *call_user)
-{
-    struct client_call *call = client->calls;
-    while (call != NULL && (call->answered || call->user != call_user)) {
-        call = call->next;
-    }
-    if (call == NULL) {
-        return false;
-    }
-    call_fail(client, call, BASE_TEXT("the call was given up"));
-    int result =
-        nghttp2_submit_rst_stream(client->session, NGHTTP2_FLAG_NONE, call->id, NGHTTP2_CANCEL);
-    base_assert(result == 0);
-    return true;
-}
-
 bool wire_client_receive(struct wire_client *client, struct base_bytes bytes)
 {
     ssize_t taken = nghttp2_session_mem_recv(client->session, bytes.bytes, bytes.length);

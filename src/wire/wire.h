@@ -218,9 +218,6 @@ struct wire_client *wire_client_open(const struct wire_client_events *events, vo
  * ended), and none was begun. More calls than the server allows at once wait in the session. */
 bool wire_client_call(struct wire_client *client, const struct wire_call *call,
                       void *call_user) BASE_MUST_USE;
-/* Gives up the call of that call_user: its stream is reset, and `response` says so, with status -1,
- * before this returns. False: there is no such call any more. Not from within an event. */
-bool wire_client_cancel(struct wire_client *client, const void *call_user);
 /* As for the server. */
 bool wire_client_receive(struct wire_client *client, struct base_bytes bytes) BASE_MUST_USE;
 size_t wire_client_send(struct wire_client *client, uint8_t *buffer, size_t capacity);

@@ -209,34 +209,12 @@ static void a_message_beyond_what_the_call_takes_ends_it_and_no_other(void **sta
     scene_close(&scene);
 }
 
-static void a_call_that_is_given_up_is_reset_and_answered_once(void **state)
-{
-    (void)state;
-    struct scene scene;
-    struct told told = {.n_messages = 0};
-    scene_open(&scene, 4096);
-    begin(&scene, &told, MESSAGE_MAX_BYTES, 4096);
-    write_message(&scene, 'a', 1);
-    assert_true(pump_pair(scene.client, scene.server, 4096));
-    assert_true(wire_client_cancel(scene.client, &told));
-    assert_int_equal(told.n_answers, 1);
-    assert_int_equal(told.grpc_status, -1);
-    assert_int_equal(wire_client_open_calls(scene.client), 0);
-    assert_false(wire_client_cancel(scene.client, &told));
-    write_message(&scene, 'b', 1);
-    assert_true(pump_pair(scene.client, scene.server, 4096));
-    assert_int_equal(scene.n_cancelled, 1);
-    assert_int_equal(told.n_answers, 1);
-    scene_close(&scene);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_come_one_by_one_however_the_bytes_are_cut),
         cmocka_unit_test(a_stream_may_be_empty_and_may_fail_behind_its_messages),
         cmocka_unit_test(a_message_beyond_what_the_call_takes_ends_it_and_no_other),
-        cmocka_unit_test(a_call_that_is_given_up_is_reset_and_answered_once),
     };
     return cmocka_run_group_tests_name("http2 client streams", tests, NULL, NULL);
 }
