@@ -39,7 +39,8 @@ for name in "${builds[@]}"; do
         failed=$((failed + 1))
         continue
     fi
-    $runner ctest --test-dir "build/$name" --output-on-failure -j "$jobs" 2>&1 | tee "$log"
+    # One more than there are processors: many tests mostly wait for a database.
+    $runner ctest --test-dir "build/$name" --output-on-failure -j "$((jobs + 1))" 2>&1 | tee "$log"
     total=$(sed -n 's/.* tests failed out of \([0-9]*\)$/\1/p' "$log" | tail -n 1)
     bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of.*/\1/p' "$log" | tail -n 1)
     not_run=$(grep -c '\*\*\*Skipped' "$log")
