@@ -26,6 +26,13 @@ static void virtual_wait(void *context, int64_t duration_ns)
     world->waited_ns += duration_ns;
 }
 
+static void land_oldest(struct world *world)
+{
+    enum store_fault fault = STORE_UNKNOWN;
+    assert_true(store_faulty_land(world->faulty, &fault));
+    assert_int_equal(fault, STORE_OK);
+}
+
 static enum store_faulty_event next_event(struct world *world, const char **script)
 {
     char letter = (*script)[0];
@@ -44,6 +51,11 @@ static enum store_faulty_event next_event(struct world *world, const char **scri
         return STORE_FAULTY_UNKNOWN_DONE;
     case 'l':
         return STORE_FAULTY_UNKNOWN_LOST;
+    case 'o':
+        return STORE_FAULTY_UNKNOWN_LATE;
+    case 'a':
+        land_oldest(world);
+        return STORE_FAULTY_NONE;
     case 'x':
         return STORE_FAULTY_CORRUPT;
     case 'f':
@@ -162,7 +174,8 @@ void world_open_sessions(struct world *world, unsigned n_sessions)
     world->memory = store_memory_open(&world->kinds);
     /* It takes any number: each load and each commit is one critical section. */
     world->memory->n_sessions = n_sessions;
-    world->store = corrupt_open(world, store_faulty_open(world->memory, choose, world));
+    world->faulty = store_faulty_open(world->memory, choose, world);
+    world->store = corrupt_open(world, world->faulty);
     world->service = service_open(&(struct service_options){
         .store = world->store, .kinds = &world->kinds, .clock = &world->clock, .seed = 1});
 }

@@ -18,8 +18,8 @@
  *
  *   .  nothing          c  conflict          u  unavailable    x  corrupt (loads)
  *   d  unknown, done    l  unknown, lost     f  before it, the foreign server does its commands
- *                                               (once; if it changes what was loaded, a commit
- *                                               meets a conflict)
+ *   o  unknown, and on its way (commits)        (once; if it changes what was loaded, a commit
+ *   a  before it, the oldest of those arrives   meets a conflict)
  */
 struct world_script {
     const char *loads;
@@ -34,7 +34,8 @@ struct world {
     struct base_clock clock;
     struct ledger_kinds kinds;
     struct store *memory; /* what is really there */
-    struct store *store;  /* memory, behind the script */
+    struct store *faulty; /* memory, behind the script */
+    struct store *store;  /* that, behind what is corrupt */
     struct service *service;
     struct base_arena arena;
     struct world_script script;
