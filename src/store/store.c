@@ -16,6 +16,11 @@ size_t store_batch_max(const struct store *store)
     return store->batch_max > 0 ? store->batch_max : BASE_BATCH_MAX;
 }
 
+bool store_journal_is_gapless(const struct store *store)
+{
+    return store->journal_is_gapless;
+}
+
 enum store_fault store_load(struct store *store, unsigned session, struct ledger_facts *facts)
 {
     base_assert(session < store->n_sessions);

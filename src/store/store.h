@@ -142,6 +142,10 @@ enum store_fault store_cursor_next(struct store_cursor *cursor, bool *ret_found,
                                    struct store_row *ret_row) BASE_MUST_USE;
 void store_cursor_close(struct store_cursor *cursor);
 
+/* Whether the journal's positions are 1, 2, 3 and so on, so that a hole is a row that was lost. In
+ * other stores they only rise, and a hole says nothing. The same as long as the store is open. */
+bool store_journal_is_gapless(const struct store *store);
+
 /* The record at a journal position, in the arena. */
 enum store_fault store_read_journal(struct store *store, uint64_t position,
                                     struct base_arena *arena, bool *ret_found,
@@ -217,6 +221,7 @@ struct store {
     const struct ledger_kinds *kinds;
     unsigned n_sessions;            /* 1 to BASE_STORE_SESSIONS_MAX */
     size_t batch_max;               /* up to BASE_BATCH_MAX; 0: just that */
+    bool journal_is_gapless;        /* positions are 1, 2, 3 and so on */
     struct base_counter cache_hits; /* counted where there is a cache of accounts */
     struct base_counter cache_misses;
 };

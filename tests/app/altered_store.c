@@ -220,7 +220,9 @@ struct store *altered_store_open(struct store *wrapped, const struct alteration 
     *store = (struct altered_store){
         .base = {.backend = &backend,
                  .kinds = store_kinds(wrapped),
-                 .n_sessions = store_sessions(wrapped)},
+                 .n_sessions = store_sessions(wrapped),
+                 .journal_is_gapless =
+                     store_journal_is_gapless(wrapped) && !alteration->journal_may_have_holes},
         .wrapped = wrapped,
         .alteration = alteration,
     };

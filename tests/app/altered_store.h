@@ -27,6 +27,7 @@ struct alteration {
     size_t row;                 /* of the walk, from 0, or ALTER_EVERY_ROW; a position */
     const char *transaction_id; /* for the reads by id */
     enum store_fault fault;
+    bool journal_may_have_holes; /* the store says so, as if it were a shared database */
     /* What the row points to may be changed too; new memory comes from the arena. */
     void (*alter)(struct base_arena *arena, struct store_row *row);
 };

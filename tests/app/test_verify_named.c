@@ -140,6 +140,8 @@ static void a_journal_that_is_wrong_is_named(void **state)
         {WALK(ALTER_DROP, JOURNAL, 1, NULL), "entries: 4 rows, but journal has 3 legs"},
         {WALK(ALTER_DROP, JOURNAL, 1, NULL),
          "kind points: 105 came in less what went out, but accounts has 75"},
+        {WALK(ALTER_DROP, JOURNAL, 0, NULL), "journal: position 1: is missing"},
+        {WALK(ALTER_ROW, JOURNAL, 3, position_nowhere), "journal: positions 4 to 98: are missing"},
         {WALK(ALTER_ROW, JOURNAL, 2, record_amount),
          "kind points: 80 came in less what went out, but accounts has 75"},
         {WALK(ALTER_ROW, JOURNAL, 1, record_amount),
@@ -153,6 +155,72 @@ static void a_journal_that_is_wrong_is_named(void **state)
         {BY_ID("t2", record_time), "journal: position 2: ids leads from t2 to another record"},
     };
     ASSERT_NAMED(cases);
+}
+
+/* The first add, three fences, the second add. */
+static struct store *store_with_fences(void)
+{
+    static const char *const fenced[] = {"t2", "t3", "t4"};
+    const struct ledger_amount amount = {BASE_TEXT("points"), 5};
+    struct ledger_command commands[5];
+    for (size_t i = 0; i < 5; i++) {
+        commands[i] = (struct ledger_command){.operation = RECORD_OPERATION_ADD,
+                                              .transaction_id = BASE_TEXT("t1"),
+                                              .account_id = BASE_TEXT("alice"),
+                                              .n_amounts = 1,
+                                              .amounts = &amount};
+    }
+    commands[4].transaction_id = BASE_TEXT("t5");
+    for (size_t i = 0; i < 3; i++) {
+        commands[i + 1] = (struct ledger_command){.operation = RECORD_OPERATION_CANCEL,
+                                                  .transaction_id = base_text_of(fenced[i])};
+    }
+    struct store *store = store_memory_open(&small_store_kinds);
+    small_store_commit(store, SMALL_STORE_START_US, 5, commands);
+    return store;
+}
+
+/* What verify says when the first `n_lost` of the fences are gone with their ids. */
+static struct verdict verdict_without_fences(size_t n_lost, bool may_have_holes)
+{
+    struct alteration lost[6];
+    struct store *store = store_with_fences();
+    for (size_t i = 0; i < n_lost; i++) {
+        for (size_t table = 0; table < 2; table++) {
+            /* The row behind the first one, of what the one before has left. */
+            lost[2 * i + table] =
+                (struct alteration){.place = ALTER_DROP,
+                                    .table = table == 0 ? STORE_TABLE_JOURNAL : STORE_TABLE_IDS,
+                                    .row = 1,
+                                    .journal_may_have_holes = may_have_holes};
+            store = altered_store_open(store, &lost[2 * i + table]);
+        }
+    }
+    return verdict_on(store);
+}
+
+/* No entry, sum or count tells of it. */
+static void a_fence_that_is_lost_with_its_id_is_named_by_its_position(void **state)
+{
+    (void)state;
+    static const char *const told[] = {"", "journal: position 2: is missing\n",
+                                       "journal: positions 2 to 3: are missing\n",
+                                       "journal: positions 2 to 4: are missing\n"};
+    for (size_t n_lost = 0; n_lost <= 3; n_lost++) {
+        struct verdict verdict = verdict_without_fences(n_lost, false);
+        assert_string_equal(verdict.err, told[n_lost]);
+        assert_int_equal(verdict.exit_status, n_lost == 0 ? APP_EXIT_DONE : APP_EXIT_COULD_NOT);
+        verdict_release(&verdict);
+    }
+}
+
+static void holes_say_nothing_where_positions_only_rise(void **state)
+{
+    (void)state;
+    struct verdict verdict = verdict_without_fences(2, true);
+    assert_string_equal(verdict.err, "");
+    assert_int_equal(verdict.exit_status, APP_EXIT_DONE);
+    verdict_release(&verdict);
 }
 
 static void ids_that_are_wrong_are_named(void **state)
@@ -404,6 +472,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_journal_that_is_wrong_is_named),
+        cmocka_unit_test(a_fence_that_is_lost_with_its_id_is_named_by_its_position),
+        cmocka_unit_test(holes_say_nothing_where_positions_only_rise),
         cmocka_unit_test(ids_that_are_wrong_are_named),
         cmocka_unit_test(accounts_that_are_wrong_are_named),
         cmocka_unit_test(entries_that_do_not_add_up_are_named),

@@ -176,6 +176,9 @@ struct contract_table contract_read_table(struct contract *contract, struct stor
             read.rows = rows;
         }
         read.rows[read.n_rows++] = copy_row(contract, table, &row);
+        if (table == STORE_TABLE_JOURNAL && store_journal_is_gapless(store)) {
+            assert_int_equal(row.position, read.n_rows);
+        }
     }
     /* The end stays the end. */
     assert_int_equal(store_cursor_next(cursor, &found, &row), STORE_OK);

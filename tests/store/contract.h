@@ -70,7 +70,8 @@ void contract_assert_balance(struct contract *contract, const char *account_id,
                              const char *balance);
 void contract_assert_recorded(struct contract *contract, const char *transaction_id, bool recorded);
 
-/* All rows of a table, in order; memory from the contract's arena. */
+/* All rows of a table, in order; memory from the contract's arena. The journal's have no holes
+ * where the store says so. */
 struct contract_table {
     size_t n_rows;
     struct store_row *rows;

@@ -365,7 +365,8 @@ struct store *store_memory_open(const struct ledger_kinds *kinds)
         .close = memory_close,
     };
     struct memory_store *store = base_allocate_zeroed(1, sizeof *store);
-    store->base = (struct store){.backend = &backend, .kinds = kinds, .n_sessions = 1};
+    store->base = (struct store){
+        .backend = &backend, .kinds = kinds, .n_sessions = 1, .journal_is_gapless = true};
     /* Readers that never pause must not keep commits waiting for ever. */
     pthread_rwlockattr_t attributes;
     int failure = pthread_rwlockattr_init(&attributes);

@@ -256,6 +256,7 @@ struct store *store_rocksdb_open(const struct store_rocksdb_options *options,
     struct store_rocksdb *store = base_allocate_zeroed(1, sizeof *store);
     store->store.backend = &backend;
     store->store.n_sessions = 1;
+    store->store.journal_is_gapless = true;
     size_t length = strlen(options->directory) + 1;
     store->directory = memcpy(base_allocate(length), options->directory, length);
     store->directory_fd = -1;
