@@ -326,6 +326,29 @@ static void rows_that_make_no_sense_are_corruption(void **state)
     store_close(store);
 }
 
+/* The one that was loaded last is not looked at again, unless another was committed since. */
+static void of_two_batches_loaded_at_once_the_second_to_be_committed_conflicts(void **state)
+{
+    struct rocksdb_test *test = *state;
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    for (int first = 0; first < 2; first++) {
+        struct batch *batches[] = {batch_open(&test->kinds), batch_open(&test->kinds)};
+        for (int i = 0; i < 2; i++) {
+            char line[64];
+            (void)snprintf(line, sizeof line, "add t%d-%d alice points=1", first, i);
+            batch_add_line(batches[i], line);
+            assert_int_equal(batch_load(batches[i], store), STORE_OK);
+            batch_decide(batches[i], first);
+        }
+        assert_int_equal(batch_commit(batches[first], store), STORE_OK);
+        assert_int_equal(batch_commit(batches[1 - first], store), STORE_CONFLICT);
+        batch_close(batches[0]);
+        batch_close(batches[1]);
+    }
+    store_close(store);
+}
+
 #define OPEN_TEST(test) cmocka_unit_test_setup_teardown(test, rocksdb_test_open, rocksdb_test_close)
 
 int main(void)
@@ -348,6 +371,7 @@ int main(void)
         OPEN_TEST(a_new_kind_is_remembered_from_its_first_opening_on),
         OPEN_TEST(two_ids_at_one_position_are_corruption),
         OPEN_TEST(rows_that_make_no_sense_are_corruption),
+        OPEN_TEST(of_two_batches_loaded_at_once_the_second_to_be_committed_conflicts),
     };
     return cmocka_run_group_tests_name("store/rocksdb: opening", tests, NULL, NULL);
 }
