@@ -255,8 +255,13 @@ static void fake_spanner_destroy(struct store *store, void *place)
 }
 
 const struct backend backends[] = {
-    {.name = "memory", .keeps_marks = true, .open = memory_open, .destroy = memory_destroy},
+    {.name = "memory",
+     .keeps_marks = true,
+     .is_embedded = true,
+     .open = memory_open,
+     .destroy = memory_destroy},
     {.name = "rocksdb",
+     .is_embedded = true,
      .open = rocksdb_open_new,
      .open_copy = rocksdb_open_copy,
      .reopen = rocksdb_reopen,

@@ -18,6 +18,8 @@ struct backend {
     bool (*is_present)(void);
     /* Whether it can say STORE_UNKNOWN, and so keeps the marks of commits. */
     bool keeps_marks;
+    /* Whether it lives in this process alone, which works on one batch at a time. */
+    bool is_embedded;
     /* Whether it takes milliseconds for what others do in microseconds: what is repeated many times
      * is repeated less often then. */
     bool is_slow;

@@ -216,6 +216,28 @@ static void a_commit_on_facts_no_longer_true_conflicts_and_writes_nothing(void *
     }
 }
 
+/* An embedded store has one. */
+static void each_session_takes_a_batch(void **state)
+{
+    struct contract *contract = *state;
+    unsigned n_sessions = store_sessions(contract->store);
+    assert_true(n_sessions >= 1 && n_sessions <= BASE_STORE_SESSIONS_MAX);
+    assert_true(!contract->backend->is_embedded || n_sessions == 1);
+    for (unsigned i = 0; i < n_sessions; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "add t%u alice points=1", i);
+        struct batch *batch = batch_open(contract->kinds);
+        batch_add_line(batch, line);
+        assert_int_equal(store_load(contract->store, i, &batch->facts), STORE_OK);
+        batch_decide(batch, contract->now_us);
+        assert_int_equal(store_commit(contract->store, i, &batch->facts), STORE_OK);
+        batch_close(batch);
+    }
+    char balance[64];
+    snprintf(balance, sizeof balance, "points=%u money=0", n_sessions);
+    contract_assert_balance(contract, "alice", balance);
+}
+
 /* Of a batch of three, each id and each account in turn is the one that another batch was first
  * with. */
 static void every_fact_of_a_batch_is_looked_at(void **state)
@@ -515,6 +537,7 @@ struct contract_tests contract_commits(void)
         CONTRACT_TEST(changes_within_a_batch_add_up),
         CONTRACT_TEST(a_commit_on_facts_no_longer_true_conflicts_and_writes_nothing),
         CONTRACT_TEST(every_account_that_changed_is_written),
+        CONTRACT_TEST(each_session_takes_a_batch),
         CONTRACT_TEST(every_fact_of_a_batch_is_looked_at),
         CONTRACT_TEST_WIDE(the_largest_records_come_back_byte_for_byte),
         CONTRACT_TEST(who_first_succeeded_stays_beside_the_record),

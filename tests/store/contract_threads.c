@@ -213,6 +213,9 @@ static void what_a_read_has_found_stays_found(void **state)
         }
         fault = store_read_transaction(contract->store, first, &contract->arena, &found, &record);
         together = together && fault == STORE_OK && found;
+        struct base_text caller;
+        fault = store_read_caller(contract->store, second, &contract->arena, &found, &caller);
+        together = together && fault == STORE_OK && found && caller.length == 0;
         struct ledger_account account;
         fault = store_read_accounts(contract->store, 1, &(struct base_text){"alice", 5},
                                     &contract->arena, &account);
