@@ -51,7 +51,7 @@ FOLDERS = {
     "service": (r"service_", ["address", "thread"]),
     "store": (r"store_(contract$|faulty)", ["address"]),
     "store/memory": (r"store_contract$", ["address", "thread"]),
-    "store/postgres": (r"store_(contract$|postgres$)", ["address"]),
+    "store/postgres": (r"store_(contract$|postgres)", ["address"]),
     "store/rocksdb": (r"store_(contract$|rocksdb_)", ["address"]),
 }
 # What a folder's test is told: a backend is held to the contract alone.
@@ -73,6 +73,7 @@ class Build:
         self.environment = dict(os.environ)
         self.environment["TSAN_OPTIONS"] = \
             f"suppressions={TREE}/tests/tsan.supp halt_on_error=1 second_deadlock_stack=1"
+        self.environment["CMOCKA_TEST_ABORT"] = "1"  # the first failure is enough
         self.runner = []
         if name == "thread" and subprocess.run(["setarch", "-R", "true"], check=False).returncode == 0:
             self.runner = ["setarch", "-R"]

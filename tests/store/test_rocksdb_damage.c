@@ -125,6 +125,7 @@ static void a_cut_log_is_refused_when_the_batch_was_durable(void **state)
     make_store(test);
     place_cut_file(test->place, place_find_file(test->place, ".log"), log_size(test) - 3);
     assert_refused(test);
+    assert_true(rocksdb_test_said(test, " 1 transactions that were answered would be lost"));
 }
 
 static void an_older_copy_opens_once_the_mark_is_removed(void **state)
@@ -177,6 +178,20 @@ static bool reads_rightly(struct rocksdb_test *test, struct store *store)
     } else {
         assert_true(account.version == N_BATCHES);
         assert_true(account.balances[0].available_minor == N_BATCHES);
+    }
+    const struct store_entries_query query = {.account_id = alice,
+                                              .below_sequence = INT64_MAX,
+                                              .kind_numbers = UINT64_MAX,
+                                              .operations = UINT32_MAX,
+                                              .start_time_us = INT64_MIN,
+                                              .end_time_us = INT64_MAX,
+                                              .limit = BASE_PAGE_MAX,
+                                              .scan_limit = BASE_PAGE_MAX};
+    struct store_entries_page page;
+    if (store_read_entries(store, &query, &test->arena, &page) != STORE_OK) {
+        whole = false;
+    } else {
+        assert_int_equal(page.n_entries, N_BATCHES);
     }
     for (int i = 1; i <= N_BATCHES; i++) {
         char id[16];

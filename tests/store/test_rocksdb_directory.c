@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-/* The directory whose syncs are counted, and whether they fail. RocksDB's threads sync, too. */
+/* What syncs are counted of, and whether they fail. RocksDB's threads sync, too. */
 static struct {
     _Atomic ino_t inode;
     atomic_uint n_syncs;
@@ -29,7 +29,7 @@ static struct {
 int fsync(int fd)
 {
     struct stat file;
-    if (fstat(fd, &file) == 0 && file.st_ino == watched.inode && S_ISDIR(file.st_mode)) {
+    if (fstat(fd, &file) == 0 && file.st_ino == watched.inode) {
         watched.n_syncs++;
         if (watched.fails) {
             errno = EIO;
@@ -39,11 +39,11 @@ int fsync(int fd)
     return (int)syscall(SYS_fsync, fd);
 }
 
-static void watch_directory(const char *path)
+static void watch(const char *path)
 {
-    struct stat directory;
-    assert_int_equal(stat(path, &directory), 0);
-    watched.inode = directory.st_ino;
+    struct stat file;
+    assert_int_equal(stat(path, &file), 0);
+    watched.inode = file.st_ino;
     watched.n_syncs = 0;
     watched.fails = false;
 }
@@ -51,7 +51,7 @@ static void watch_directory(const char *path)
 static void a_new_stores_name_is_synced_whoever_made_its_directory(void **state)
 {
     struct rocksdb_test *test = *state;
-    watch_directory(test->place->path);
+    watch(test->place->path);
     struct store *store = rocksdb_test_store(test);
     assert_non_null(store);
     assert_int_equal(watched.n_syncs, 1);
@@ -76,7 +76,7 @@ static void a_new_stores_name_is_synced_whoever_made_its_directory(void **state)
 static void a_name_that_cannot_be_synced_begins_no_store(void **state)
 {
     struct rocksdb_test *test = *state;
-    watch_directory(test->place->path);
+    watch(test->place->path);
     watched.fails = true;
     for (unsigned i = 0; i < 2; i++) {
         assert_null(rocksdb_test_store(test));
@@ -225,6 +225,22 @@ static void a_mark_that_cannot_be_read_is_refused(void **state)
     assert_int_equal(rmdir(path_of(test, "zandaka.mark")), 0);
 }
 
+static void a_mark_that_cannot_be_synced_is_refused(void **state)
+{
+    struct rocksdb_test *test = *state;
+    make_filled_store(test);
+    size_t n_before = count_open_files();
+    watch(path_of(test, "zandaka.mark"));
+    watched.fails = true;
+    for (int i = 0; i < 3; i++) {
+        assert_null(rocksdb_test_store(test));
+        assert_true(rocksdb_test_said(test, "zandaka.mark cannot be written: Input/output error"));
+    }
+    watched.fails = false;
+    assert_int_equal(count_open_files(), n_before);
+    store_close(rocksdb_test_store(test));
+}
+
 static void a_mark_that_lost_all_it_held_is_damaged(void **state)
 {
     struct rocksdb_test *test = *state;
@@ -247,7 +263,13 @@ static void what_names_the_manifest_is_damaged_or_cannot_be_read(void **state)
 {
     struct rocksdb_test *test = *state;
     static const char *const names[] = {
-        "", "nonsense\n", "MANIFEST-\n", "MANIFEST-x\n", "MANIFEST-999999\n", "MANIFEST-000001\n"};
+        "",
+        "nonsense\n",
+        "MANIFEST-\n",
+        "MANIFEST-x\n",
+        "MANIFEST-999999\n",
+        "MANIFEST-000001\n",
+        "MANIFEST-0000000000000000000000000000000000000000000000000000000000000000000000001\n"};
     make_filled_store(test);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         write_current(test, names[i]);
@@ -274,6 +296,7 @@ int main(void)
         DIRECTORY_TEST(a_store_leaves_no_file_open),
         DIRECTORY_TEST(a_directory_that_is_made_is_its_owners_alone),
         DIRECTORY_TEST(a_mark_that_cannot_be_read_is_refused),
+        DIRECTORY_TEST(a_mark_that_cannot_be_synced_is_refused),
         DIRECTORY_TEST(a_mark_that_lost_all_it_held_is_damaged),
         DIRECTORY_TEST(what_names_the_manifest_is_damaged_or_cannot_be_read),
     };
