@@ -1,6 +1,7 @@
 /* The walks over whole tables. */
 #include "contract.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 static void commit_some(struct contract *contract)
@@ -194,6 +195,45 @@ static void a_walk_meets_every_row(void **state)
     }
 }
 
+/* Journal, ids, accounts and entries have a row for each. */
+static void make_rows(struct contract *contract, size_t n)
+{
+    for (size_t first = 0; first < n; first += BASE_BATCH_MAX) {
+        struct batch *batch = batch_open(contract->kinds);
+        for (size_t i = first; i < first + BASE_BATCH_MAX && i < n; i++) {
+            struct base_text line =
+                base_arena_print(&batch->arena, "add t%zu account-%zu points=1", i, i);
+            batch_add_line(batch, line.bytes);
+        }
+        assert_int_equal(batch_run(batch, contract->store, contract->now_us), STORE_OK);
+        batch_close(batch);
+    }
+}
+
+/* From the first row on. A sanitizer's own memory is not seen here. */
+static void a_walk_holds_few_rows_at_a_time(void **state)
+{
+    enum { ROWS = 20000, GROWTH_MAX_BYTES = 1 << 20 };
+    struct contract *contract = *state;
+    if (contract->backend->is_slow) {
+        skip();
+    }
+    make_rows(contract, ROWS);
+    for (int table = STORE_TABLE_JOURNAL; table <= STORE_TABLE_ENTRIES; table++) {
+        struct store_cursor *cursor = store_cursor_open(contract->store, (enum store_table)table);
+        size_t held_bytes = 0;
+        size_t n = 0;
+        struct store_row row;
+        for (bool found = true; found; n += found) {
+            assert_int_equal(store_cursor_next(cursor, &found, &row), STORE_OK);
+            held_bytes = n == 0 ? mallinfo2().uordblks : held_bytes;
+        }
+        assert_int_equal(n, ROWS);
+        assert_true(mallinfo2().uordblks < held_bytes + GROWTH_MAX_BYTES);
+        store_cursor_close(cursor);
+    }
+}
+
 struct contract_tests contract_cursors(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -205,6 +245,7 @@ struct contract_tests contract_cursors(void)
         CONTRACT_TEST(a_walk_shows_its_table_as_of_its_opening),
         CONTRACT_TEST(a_cursor_may_be_closed_before_its_end),
         CONTRACT_TEST(a_walk_meets_every_row),
+        CONTRACT_TEST(a_walk_holds_few_rows_at_a_time),
     };
     return (struct contract_tests){tests, sizeof tests / sizeof tests[0]};
 }

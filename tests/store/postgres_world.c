@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,9 +21,12 @@ const struct ledger_kinds postgres_kinds = {
 
 struct store *open_store(struct world *world)
 {
-    struct store_postgres_options options = {.url = world->database->url, .kinds = &postgres_kinds};
+    /* As long as it is and no longer, and gone when the store is open. */
+    char *url = strdup(world->database->url);
+    struct store_postgres_options options = {.url = url, .kinds = &postgres_kinds};
     struct base_text message = BASE_TEXT("");
     struct store *store = store_postgres_open(&options, &world->arena, &message);
+    free(url);
     if (store == NULL) {
         base_stop("%.*s", BASE_TEXT_ARGS(message));
     }

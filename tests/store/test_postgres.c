@@ -190,17 +190,19 @@ static void demand_standby(const struct world *world, const char *name)
     database_run(world->database, "SELECT pg_reload_conf()");
 }
 
-/* A commit that waits for a standby, ended by `ends`, which says how many it has ended: it is there
- * all the same, and yet not what was asked for. */
-static void a_commit_that_waits_is_unknown(struct world *world, const char *ends)
+#define TERMINATE "SELECT count(pg_terminate_backend(pid)) " SERVERS "AND wait_event = 'SyncRep'"
+#define CANCEL "SELECT count(pg_cancel_backend(pid)) " SERVERS "AND wait_event = 'SyncRep'"
+
+/* A commit of this line that waits for a standby, ended by `ends`, which says how many it has
+ * ended: it is there all the same, and yet not what was asked for. The line is a repeat after the
+ * first time, and then has nothing to write. */
+static void a_commit_that_waits_is_unknown(struct world *world, const char *line, const char *ends)
 {
     demand_standby(world, "nobody");
     bool ended = false;
     bool told = true;
     /* The database takes the setting up in its own time: until then commits go through. */
-    for (int i = 0; !ended && told; i++) {
-        char line[64];
-        (void)snprintf(line, sizeof line, "add t%d alice points=5", i);
+    while (!ended && told) {
         struct step commit = {
             .store = world->stores[0], .batch = loaded(world->stores[0], line), .commits = true};
         start_step(&commit);
@@ -216,14 +218,20 @@ static void a_commit_that_waits_is_unknown(struct world *world, const char *ends
 
 static void a_connection_lost_in_the_commit_is_unknown(void **state)
 {
-    a_commit_that_waits_is_unknown(*state, "SELECT count(pg_terminate_backend(pid)) " SERVERS
-                                           "AND wait_event = 'SyncRep'");
+    a_commit_that_waits_is_unknown(*state, "add t1 alice points=5", TERMINATE);
 }
 
 static void a_commit_that_was_told_not_to_wait_is_unknown(void **state)
 {
-    a_commit_that_waits_is_unknown(*state, "SELECT count(pg_cancel_backend(pid)) " SERVERS
-                                           "AND wait_event = 'SyncRep'");
+    a_commit_that_waits_is_unknown(*state, "add t1 alice points=5", CANCEL);
+}
+
+/* Nor is what is found told before the standby has it. */
+static void a_repeat_that_names_no_account_waits_too(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(run_line(world->stores[0], "cancel t1"), STORE_OK);
+    a_commit_that_waits_is_unknown(world, "cancel t1", CANCEL);
 }
 
 static void lost_connections_are_replaced_without_a_word_to_readers(void **state)
@@ -346,6 +354,7 @@ int main(void)
         SERVERS_TEST(a_connection_lost_before_the_commit_has_written_nothing),
         SERVERS_TEST(a_connection_lost_in_the_commit_is_unknown),
         SERVERS_TEST(a_commit_that_was_told_not_to_wait_is_unknown),
+        SERVERS_TEST(a_repeat_that_names_no_account_waits_too),
         SERVERS_TEST(lost_connections_are_replaced_without_a_word_to_readers),
         WORLD_TEST(a_server_comes_up_before_its_database_and_outlives_it),
         SERVERS_TEST(a_database_that_takes_no_writes_is_unavailable_until_it_does),

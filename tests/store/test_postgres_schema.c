@@ -47,6 +47,36 @@ static void a_database_without_a_schema_it_knows_is_refused(void **state)
     assert_true(said(message, "does not know"));
 }
 
+/* Half a store is none, and a store that is used is no place for a copy. */
+static void a_copy_is_no_store_and_a_store_no_place_for_a_copy(void **state)
+{
+    struct world *world = *state;
+    struct base_text message;
+    struct store_postgres_options options = {.url = world->database->url, .kinds = &postgres_kinds};
+    struct store_postgres_options copying = {
+        .url = world->database->owner_url, .kinds = &postgres_kinds, .copying = true};
+    struct store *copy = store_postgres_open(&copying, &world->arena, &message);
+    assert_non_null(copy);
+    store_close(copy);
+    for (int i = 0; i < 2; i++) {
+        options.kinds = i == 0 ? &postgres_kinds : NULL;
+        assert_null(store_postgres_open(&options, &world->arena, &message));
+        assert_true(said(message, "holds a copy of another store"));
+    }
+    assert_false(store_postgres_apply_schema(world->database->owner_url, &world->arena, &message));
+    assert_true(said(message, "holds a copy of another store"));
+
+    database_run(world->database, "UPDATE zandaka.store SET schema_version = 1");
+    world->stores[0] = open_store(world);
+    assert_int_equal(run_line(world->stores[0], "cancel t1"), STORE_OK);
+    assert_null(store_postgres_open(&copying, &world->arena, &message));
+    assert_true(said(message, "holds a store already"));
+    copying.url = world->database->url; /* a server may not */
+    assert_null(store_postgres_open(&copying, &world->arena, &message));
+    assert_true(said(message, "the role that owns it"));
+    assert_true(said(message, "permission denied"));
+}
+
 static void a_configuration_that_lacks_a_kind_that_was_served_is_refused(void **state)
 {
     struct world *world = *state;
@@ -147,6 +177,45 @@ static void positions_go_on_above_those_of_the_journal(void **state)
                      1);
 }
 
+static bool opens(struct world *world)
+{
+    struct base_text message;
+    struct store_postgres_options options = {.url = world->database->url, .kinds = &postgres_kinds};
+    struct store *store = store_postgres_open(&options, &world->arena, &message);
+    if (store == NULL) {
+        assert_true(said(message, "as after a dump was restored"));
+        return false;
+    }
+    store_close(store);
+    return true;
+}
+
+/* The next batch's number is above the journal's last, or its positions might be there already. The
+ * database numbers transactions of its own, too: then it is tried again. */
+static void the_journals_end_is_below_the_next_transactions_number(void **state)
+{
+    struct world *world = *state;
+    static const char next[] = "SELECT (max(position) / 1024 - "
+                               "pg_snapshot_xmax(pg_current_snapshot())::text::bigint)::integer "
+                               "FROM zandaka.transactions";
+    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
+    for (long ahead = -1; ahead <= 0; ahead++) {
+        char statement[128];
+        (void)snprintf(statement, sizeof statement,
+                       "UPDATE zandaka.transactions SET position = "
+                       "(pg_current_xact_id()::text::bigint + 1 + %ld) * 1024",
+                       ahead);
+        bool opened = false;
+        int tries = 0;
+        do {
+            assert_true(tries++ < 100);
+            database_run(world->database, statement);
+            opened = opens(world);
+        } while (database_ask(world->database, next) != ahead);
+        assert_int_equal(opened, ahead < 0);
+    }
+}
+
 /* A dump that is restored somewhere else, while servers run: to them it is a lost connection. */
 static void positions_go_on_above_those_of_the_journal_while_servers_run(void **state)
 {
@@ -236,10 +305,12 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         WORLD_TEST(a_database_without_a_schema_it_knows_is_refused),
+        WORLD_TEST(a_copy_is_no_store_and_a_store_no_place_for_a_copy),
         WORLD_TEST(a_configuration_that_lacks_a_kind_that_was_served_is_refused),
         SERVERS_TEST(wrong_states_cannot_be_written),
         SERVERS_TEST(a_server_can_neither_delete_nor_change_what_is_recorded),
         SERVERS_TEST(positions_go_on_above_those_of_the_journal),
+        SERVERS_TEST(the_journals_end_is_below_the_next_transactions_number),
         SERVERS_TEST(positions_go_on_above_those_of_the_journal_while_servers_run),
         SERVERS_TEST(a_schema_that_changes_while_a_server_writes_ends_its_writes),
         SERVERS_TEST(a_balance_without_a_history_is_corrupt),

@@ -174,21 +174,45 @@ static void another_programs_database_is_refused(void **state)
     assert_true(rocksdb_test_said(test, "another program"));
 }
 
-/* Most programs have no families but the default, as an interrupted creation of ours. */
-static void another_programs_database_is_left_alone_though_its_families_could_be_ours(void **state)
+/* A database with no families but the default, and one row in it if it `has_a_row`. */
+static void make_database(struct rocksdb_test *test, bool has_a_row)
 {
-    struct rocksdb_test *test = *state;
     char *error = NULL;
     rocksdb_options_t *options = rocksdb_options_create();
     rocksdb_options_set_create_if_missing(options, 1);
     rocksdb_t *database = rocksdb_open(options, test->place->store, &error);
     assert_null(error);
     rocksdb_writeoptions_t *write_options = rocksdb_writeoptions_create();
-    rocksdb_put(database, write_options, "page", 4, "1", 1, &error);
-    assert_null(error);
+    if (has_a_row) {
+        rocksdb_put(database, write_options, "page", 4, "1", 1, &error);
+        assert_null(error);
+    }
     rocksdb_writeoptions_destroy(write_options);
     rocksdb_close(database);
     rocksdb_options_destroy(options);
+}
+
+static void a_creation_that_stopped_before_its_first_batch_is_made_again(void **state)
+{
+    struct rocksdb_test *test = *state;
+    make_database(test, false);
+    assert_null(rocksdb_test_store_to_read(test));
+    assert_true(rocksdb_test_said(test, "was never finished"));
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    rocksdb_test_fill(store, 1, 1);
+    store_close(store);
+    store = rocksdb_test_store_to_read(test);
+    assert_non_null(store);
+    assert_true(rocksdb_test_has(test, store, "t1"));
+    store_close(store);
+}
+
+/* Most programs have no families but the default, as an interrupted creation of ours. */
+static void another_programs_database_is_left_alone_though_its_families_could_be_ours(void **state)
+{
+    struct rocksdb_test *test = *state;
+    make_database(test, true);
     assert_null(rocksdb_test_store(test));
     assert_true(rocksdb_test_said(test, "another program"));
     assert_null(rocksdb_test_store_to_read(test));
@@ -361,6 +385,7 @@ int main(void)
         OPEN_TEST(no_store_is_begun_over_other_files),
         OPEN_TEST(a_store_that_lost_its_beginning_is_not_begun_anew),
         OPEN_TEST(a_creation_that_was_interrupted_is_made_again),
+        OPEN_TEST(a_creation_that_stopped_before_its_first_batch_is_made_again),
         OPEN_TEST(what_is_no_directory_is_refused),
         OPEN_TEST(an_unknown_format_is_refused),
         OPEN_TEST(another_programs_database_is_refused),
