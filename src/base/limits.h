@@ -299,8 +299,11 @@
 /* Milliseconds that a session may keep its locks between the two round trips of a batch, which are
  * microseconds apart: the end of a server that was stopped there. */
 #define BASE_DATABASE_IDLE_TIMEOUT_MS 3000
-/* Batches of one server at once: while one waits for the database's disk, others are decided. */
-#define BASE_DATABASE_SESSIONS 4
+/* Batches of one server at once: while one waits for the database's disk, the other is decided.
+ * More of them are smaller, and cost the database more (docs/performance.md). */
+#define BASE_DATABASE_SESSIONS 2
+/* Accounts that a session knows to be there, at 8 bytes each: half a MiB. */
+#define BASE_DATABASE_KNOWN_ACCOUNTS 65536
 /* Commands of a batch: beyond it a batch holds its locks for longer than it saves, where several
  * servers work on the same accounts (docs/postgres.md has the measurements). */
 #define BASE_DATABASE_BATCH_MAX 500

@@ -7,6 +7,8 @@
 
 #define AS_TEXT(number) AS_TEXT_OF(number)
 #define AS_TEXT_OF(number) #number
+#define LOCK_TIMEOUT AS_TEXT(BASE_DATABASE_LOCK_TIMEOUT_MS)
+#define IDLE_TIMEOUT AS_TEXT(BASE_DATABASE_IDLE_TIMEOUT_MS)
 
 /*
  * What every session is told, whatever the defaults of the database and the role are:
@@ -18,25 +20,19 @@
  *   idle_in_transaction  nor keep its locks
  *   enable_…             rows are found by their keys. A plan that reads a whole table is kept for
  *                        as long as the connection lives, and tables grow
+ *   jit                  a table that is read whole all the same, such as one of a single row,
+ *                        seems so costly then that its statement would be compiled each time
  */
 static const char settings[] =
     "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
     "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), "
     "set_config('statement_timeout', '0', false), "
-    "set_config('lock_timeout', '" AS_TEXT(
-        BASE_DATABASE_LOCK_TIMEOUT_MS) "', false), "
-                                       "set_config('idle_in_transaction_session_timeout', "
-                                       "'" AS_TEXT(
-                                           BASE_DATABASE_IDLE_TIMEOUT_MS) "', false), "
-                                                                          "set_config('enable_"
-                                                                          "seqscan', 'off', "
-                                                                          "false), "
-                                                                          "set_config('enable_"
-                                                                          "hashjoin', 'off', "
-                                                                          "false), "
-                                                                          "set_config('enable_"
-                                                                          "mergejoin', 'off', "
-                                                                          "false)";
+    "set_config('lock_timeout', '" LOCK_TIMEOUT "', false), "
+    "set_config('idle_in_transaction_session_timeout', '" IDLE_TIMEOUT "', false), "
+    "set_config('enable_seqscan', 'off', false), "
+    "set_config('enable_hashjoin', 'off', false), "
+    "set_config('enable_mergejoin', 'off', false), "
+    "set_config('jit', 'off', false)";
 
 /* The server's texts end with a newline, and have some within. */
 static void keep_message(char message[POSTGRES_MESSAGE_BYTES], const char *text)

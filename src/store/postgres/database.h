@@ -8,6 +8,7 @@
  *   walks.c       the walks over whole tables
  *   copy.c        the beginning and the end of copying another store into this one
  *   schema.c      the statements that make the tables
+ *   known_accounts.h  the accounts that need no row any more
  *   connection.h  one connection, and exchanges over it
  *   statements.h  every statement
  *   values.h      values as PostgreSQL's binary format has them
@@ -16,6 +17,7 @@
 #define ZANDAKA_STORE_POSTGRES_DATABASE_H
 
 #include "store/postgres/connection.h"
+#include "store/postgres/known_accounts.h"
 #include "store/postgres/postgres.h"
 
 #include <pthread.h>
@@ -35,6 +37,9 @@ struct postgres_session {
     struct postgres_connection connection;
     bool in_transaction;
     const struct ledger_facts *loaded; /* the working set whose facts the open transaction holds */
+    struct ledger_account **sorted;    /* its accounts by id, in its arena */
+    uint64_t *stored_kinds; /* the balances of each that have a row, as bits by kind number */
+    struct postgres_known_accounts known;
     struct postgres_array arrays[POSTGRES_PARAMETERS_MAX];
 };
 
@@ -177,10 +182,10 @@ struct ledger_account postgres_account_unseen(const struct store_postgres *store
                                               struct base_arena *arena);
 /* Reads the version and the time of an account's row, from the columns `first` and on. */
 void postgres_read_account_row(struct postgres_row *row, int first, struct ledger_account *account);
-/* Reads a balance (kind, available, held) from the columns `first` and on into the account. False:
- * of a kind that this server does not have. */
-bool postgres_read_balance(const struct store_postgres *store, struct postgres_row *row, int first,
-                           struct ledger_account *account);
+/* Reads a balance (kind, available, held) from the columns `first` and on into the account. Its
+ * kind's number; -1: a kind that this server does not have. */
+int postgres_read_balance(const struct store_postgres *store, struct postgres_row *row, int first,
+                          struct ledger_account *account);
 /* Reads an entry from the columns `first` and on: sequence, transaction id, operation, kind,
  * amount, balance after, held amount, held after, time, record; but not its account. In the arena.
  * False: of a kind that this server does not have. */

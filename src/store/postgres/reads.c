@@ -215,8 +215,8 @@ static int kind_number_of(const struct store_postgres *store, struct postgres_ro
     return store->kind_map.kind_numbers[stored_number];
 }
 
-bool postgres_read_balance(const struct store_postgres *store, struct postgres_row *row, int first,
-                           struct ledger_account *account)
+int postgres_read_balance(const struct store_postgres *store, struct postgres_row *row, int first,
+                          struct ledger_account *account)
 {
     int kind_number = kind_number_of(store, row, first);
     int64_t available_minor = postgres_row_int64(row, first + 1);
@@ -227,7 +227,7 @@ bool postgres_read_balance(const struct store_postgres *store, struct postgres_r
     if (kind_number >= 0) {
         account->balances[kind_number] = (struct ledger_balance){available_minor, held_minor};
     }
-    return kind_number >= 0;
+    return kind_number;
 }
 
 static int compare_found(const void *a, const void *b)
@@ -252,8 +252,8 @@ static enum store_fault take_accounts(const struct store_postgres *store, const 
             found[n] = postgres_account_unseen(store, base_arena_text(arena, account_id), arena);
             postgres_read_account_row(&row, 1, &found[n++]);
         }
-        bool known =
-            postgres_row_is_null(&row, 3) || postgres_read_balance(store, &row, 3, &found[n - 1]);
+        bool known = postgres_row_is_null(&row, 3) ||
+                     postgres_read_balance(store, &row, 3, &found[n - 1]) >= 0;
         if (row.failed) {
             return STORE_CORRUPT;
         }

@@ -30,6 +30,7 @@ enum postgres_statement_number {
     POSTGRES_INSERT_TRANSACTIONS, /* ids, places in the batch, records, callers; base, mark */
     POSTGRES_INSERT_ENTRIES,      /* the columns */
     POSTGRES_WRITE_BALANCES,      /* account ids, kinds, available, held */
+    POSTGRES_UPDATE_BALANCES,     /* the same, of those that have a row */
     POSTGRES_UPDATE_ACCOUNTS,     /* account ids, versions, last times */
     /* Of a batch that has neither accounts nor anything new. */
     POSTGRES_CONFIRM,

@@ -204,7 +204,8 @@ static bool take_account(struct postgres_cursor *cursor, struct postgres_row row
     bool sound = !row.failed;
     do {
         if (!postgres_row_is_null(&row, 3)) {
-            sound = postgres_read_balance(cursor->store, &row, 3, account) && !row.failed && sound;
+            sound =
+                postgres_read_balance(cursor->store, &row, 3, account) >= 0 && !row.failed && sound;
         }
         cursor->at++;
     } while (stand_before_row(cursor, &row) &&

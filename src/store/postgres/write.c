@@ -62,6 +62,17 @@ static struct ledger_account **sorted_accounts(const struct ledger_facts *facts)
     return sorted;
 }
 
+/* The place of an account among them, or SIZE_MAX. */
+static size_t place_of(struct base_text account_id, const struct ledger_facts *facts,
+                       struct ledger_account **sorted)
+{
+    const struct ledger_account key = {.account_id = account_id};
+    const struct ledger_account *key_pointer = &key;
+    struct ledger_account **found =
+        bsearch(&key_pointer, sorted, facts->n_accounts, sizeof *sorted, compare_accounts);
+    return found != NULL ? (size_t)(found - sorted) : SIZE_MAX;
+}
+
 /* Their ids as a parameter. */
 static struct base_bytes list_account_ids(struct postgres_session *session,
                                           const struct ledger_facts *facts,
@@ -75,17 +86,51 @@ static struct base_bytes list_account_ids(struct postgres_session *session,
     return postgres_array_end(ids);
 }
 
+/* The ids of those that may have no row yet. */
+static struct base_bytes list_new_account_ids(struct postgres_session *session,
+                                              const struct ledger_facts *facts, size_t *ret_n)
+{
+    struct postgres_array *ids = &session->arrays[1];
+    *ret_n = 0;
+    postgres_array_begin(ids, POSTGRES_TEXT);
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        struct base_text account_id = session->sorted[i]->account_id;
+        if (!postgres_account_is_known(&session->known, account_id)) {
+            postgres_array_add_text(ids, account_id);
+            (*ret_n)++;
+        }
+    }
+    return postgres_array_end(ids);
+}
+
 /* --- load --- */
 
-static void add_loading(struct postgres_session *session, const struct ledger_facts *facts,
-                        struct postgres_exchange *exchange)
+/* The results of a load, by statement; 0 where it was not sent: the first is that of BEGIN. */
+struct loading {
+    size_t accounts;
+    size_t balances;
+    size_t transactions;
+    bool all_added; /* no account was taken to be there */
+};
+
+static struct loading add_loading(struct postgres_session *session,
+                                  const struct ledger_facts *facts,
+                                  struct postgres_exchange *exchange)
 {
     struct postgres_array *ids = &session->arrays[0];
+    struct loading loading = {0};
     postgres_exchange_add(exchange, POSTGRES_BEGIN, NULL);
     if (facts->n_accounts > 0) {
-        struct base_bytes account_ids = list_account_ids(session, facts, sorted_accounts(facts));
-        postgres_exchange_add(exchange, POSTGRES_ADD_ACCOUNTS, &account_ids);
+        size_t n_new;
+        struct base_bytes new_ids = list_new_account_ids(session, facts, &n_new);
+        struct base_bytes account_ids = list_account_ids(session, facts, session->sorted);
+        loading.all_added = n_new == facts->n_accounts;
+        if (n_new > 0) {
+            postgres_exchange_add(exchange, POSTGRES_ADD_ACCOUNTS, &new_ids);
+        }
+        loading.accounts = exchange->n_sent;
         postgres_exchange_add(exchange, POSTGRES_LOCK_ACCOUNTS, &account_ids);
+        loading.balances = exchange->n_sent;
         postgres_exchange_add(exchange, POSTGRES_LOAD_BALANCES, &account_ids);
     }
     if (facts->n_transactions > 0) {
@@ -94,12 +139,15 @@ static void add_loading(struct postgres_session *session, const struct ledger_fa
             postgres_array_add_text(ids, facts->transactions[i]->transaction_id);
         }
         struct base_bytes transaction_ids = postgres_array_end(ids);
+        loading.transactions = exchange->n_sent;
         postgres_exchange_add(exchange, POSTGRES_LOAD_TRANSACTIONS, &transaction_ids);
     }
+    return loading;
 }
 
-/* Every account was named and then locked, so each has its row. */
-static bool take_accounts(const PGresult *result, const struct ledger_facts *facts)
+/* False: what was read makes no sense. */
+static bool take_accounts(struct postgres_session *session, const PGresult *result,
+                          const struct ledger_facts *facts)
 {
     int n_rows = PQntuples(result);
     for (int i = 0; i < n_rows; i++) {
@@ -112,22 +160,29 @@ static bool take_accounts(const PGresult *result, const struct ledger_facts *fac
         if (row.failed) {
             return false;
         }
+        if (account->version > 0) {
+            postgres_account_note(&session->known, account->account_id);
+        }
     }
-    return (size_t)n_rows == facts->n_accounts;
+    return true;
 }
 
 /* A balance of a kind that only another server has is none of this batch's business. */
-static bool take_balances(const struct store_postgres *store, const PGresult *result,
-                          const struct ledger_facts *facts)
+static bool take_balances(const struct store_postgres *store, struct postgres_session *session,
+                          const PGresult *result, const struct ledger_facts *facts)
 {
     int n_rows = PQntuples(result);
     for (int i = 0; i < n_rows; i++) {
         struct postgres_row row = {.result = result, .row = i};
-        struct ledger_account *account = ledger_facts_account(facts, postgres_row_id(&row, 0));
-        if (account == NULL) {
+        size_t place = place_of(postgres_row_id(&row, 0), facts, session->sorted);
+        if (place == SIZE_MAX) {
             return false;
         }
-        (void)postgres_read_balance(store, &row, 1, account);
+        struct ledger_account *account = session->sorted[place];
+        int kind_number = postgres_read_balance(store, &row, 1, account);
+        if (kind_number >= 0) {
+            session->stored_kinds[place] |= UINT64_C(1) << kind_number;
+        }
         bool has_some = postgres_row_int64(&row, 2) > 0 || postgres_row_int64(&row, 3) > 0;
         /* Money without a history came from nowhere. */
         if (row.failed || (account->version == 0 && has_some)) {
@@ -160,17 +215,28 @@ static bool take_transactions(const PGresult *result, const struct ledger_facts 
     return true;
 }
 
-static bool take_facts(const struct store_postgres *store, const struct postgres_exchange *exchange,
-                       const struct ledger_facts *facts)
+static enum store_fault take_facts(const struct store_postgres *store,
+                                   struct postgres_session *session, const struct loading *loading,
+                                   const struct postgres_exchange *exchange,
+                                   const struct ledger_facts *facts)
 {
-    size_t at = 1;
-    bool sound = true;
+    PGresult *const *results = exchange->results;
     if (facts->n_accounts > 0) {
-        sound = take_accounts(exchange->results[at + 1], facts) &&
-                take_balances(store, exchange->results[at + 2], facts);
-        at += 3;
+        if (!take_accounts(session, results[loading->accounts], facts)) {
+            return STORE_CORRUPT;
+        }
+        if ((size_t)PQntuples(results[loading->accounts]) < facts->n_accounts) {
+            /* One that was there is not: this is not the database that it was. */
+            postgres_accounts_forget(&session->known);
+            return loading->all_added ? STORE_CORRUPT : STORE_CONFLICT;
+        }
+        if (!take_balances(store, session, results[loading->balances], facts)) {
+            return STORE_CORRUPT;
+        }
     }
-    return sound && (facts->n_transactions == 0 || take_transactions(exchange->results[at], facts));
+    bool sound =
+        facts->n_transactions == 0 || take_transactions(results[loading->transactions], facts);
+    return sound ? STORE_OK : STORE_CORRUPT;
 }
 
 enum store_fault postgres_load(struct store *base, unsigned number, struct ledger_facts *facts)
@@ -187,15 +253,15 @@ enum store_fault postgres_load(struct store *base, unsigned number, struct ledge
     }
     struct postgres_exchange exchange;
     postgres_exchange_open(&exchange, &session->connection);
-    add_loading(session, facts, &exchange);
+    session->sorted = sorted_accounts(facts);
+    session->stored_kinds =
+        base_arena_take_zeroed(facts->arena, facts->n_accounts, sizeof *session->stored_kinds);
+    struct loading loading = add_loading(session, facts, &exchange);
     enum postgres_end end = postgres_exchange_end(&exchange);
     session->in_transaction = session->connection.link != NULL;
-    enum store_fault fault = STORE_OK;
-    if (end != POSTGRES_DONE) {
-        fault = postgres_store_note_failure(store, end, &exchange);
-    } else if (!take_facts(store, &exchange, facts)) {
-        fault = STORE_CORRUPT;
-    }
+    enum store_fault fault = end == POSTGRES_DONE
+                                 ? take_facts(store, session, &loading, &exchange, facts)
+                                 : postgres_store_note_failure(store, end, &exchange);
     postgres_exchange_close(&exchange);
     if (fault == STORE_OK) {
         postgres_store_note_load(store);
@@ -282,43 +348,62 @@ static uint64_t *changed_kinds(const struct ledger_facts *facts, struct ledger_a
 {
     uint64_t *kinds = base_arena_take_zeroed(facts->arena, facts->n_accounts, sizeof *kinds);
     for (size_t i = 0; i < facts->n_entries; i++) {
-        const struct ledger_account key = {.account_id = facts->entries[i].account_id};
-        const struct ledger_account *key_pointer = &key;
-        struct ledger_account **found =
-            bsearch(&key_pointer, sorted, facts->n_accounts, sizeof *sorted, compare_accounts);
-        base_assert(found != NULL);
-        kinds[found - sorted] |= UINT64_C(1) << facts->entries[i].kind_number;
+        size_t place = place_of(facts->entries[i].account_id, facts, sorted);
+        base_assert(place != SIZE_MAX);
+        kinds[place] |= UINT64_C(1) << facts->entries[i].kind_number;
     }
     return kinds;
 }
 
-/* `kinds`: which balances of each account, as bits by kind number. */
+/* Adds the statement that writes balances of the accounts, `kinds` of each as bits by kind number;
+ * nothing, if there are none. */
 static void add_balances(const struct store_postgres *store, struct postgres_session *session,
                          const struct ledger_facts *facts, struct ledger_account **sorted,
-                         const uint64_t *kinds, struct postgres_exchange *exchange)
+                         const uint64_t *kinds, enum postgres_statement_number statement,
+                         struct postgres_exchange *exchange)
 {
     struct postgres_array *arrays = session->arrays;
+    size_t n_balances = 0;
     postgres_array_begin(&arrays[0], POSTGRES_TEXT);
     postgres_array_begin(&arrays[1], POSTGRES_INT2);
     postgres_array_begin(&arrays[2], POSTGRES_INT8);
     postgres_array_begin(&arrays[3], POSTGRES_INT8);
     for (size_t i = 0; i < facts->n_accounts; i++) {
-        for (size_t kind = 0; kind < facts->kinds->n_kinds; kind++) {
-            if ((kinds[i] >> kind & 1) == 0) {
-                continue;
-            }
+        for (uint64_t left = kinds[i]; left != 0; left &= left - 1) {
+            int kind = __builtin_ctzll(left);
             const struct ledger_balance *balance = &sorted[i]->balances[kind];
             postgres_array_add_text(&arrays[0], sorted[i]->account_id);
             postgres_array_add_int16(&arrays[1], (int16_t)store->kind_map.stored_numbers[kind]);
             postgres_array_add_int64(&arrays[2], balance->available_minor);
             postgres_array_add_int64(&arrays[3], balance->held_minor);
+            n_balances++;
         }
+    }
+    if (n_balances == 0) {
+        return;
     }
     struct base_bytes parameters[4];
     for (size_t i = 0; i < 4; i++) {
         parameters[i] = postgres_array_end(&arrays[i]);
     }
-    postgres_exchange_add(exchange, POSTGRES_WRITE_BALANCES, parameters);
+    postgres_exchange_add(exchange, statement, parameters);
+}
+
+/* The balances that the batch changed: those that have a row, then those that get one. */
+static void add_changed_balances(const struct store_postgres *store,
+                                 struct postgres_session *session, const struct ledger_facts *facts,
+                                 struct postgres_exchange *exchange)
+{
+    uint64_t *changed = changed_kinds(facts, session->sorted);
+    uint64_t *kinds = base_arena_take_zeroed(facts->arena, facts->n_accounts, sizeof *kinds);
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        kinds[i] = changed[i] & session->stored_kinds[i];
+    }
+    add_balances(store, session, facts, session->sorted, kinds, POSTGRES_UPDATE_BALANCES, exchange);
+    for (size_t i = 0; i < facts->n_accounts; i++) {
+        kinds[i] = changed[i] & ~session->stored_kinds[i];
+    }
+    add_balances(store, session, facts, session->sorted, kinds, POSTGRES_WRITE_BALANCES, exchange);
 }
 
 static void add_accounts(struct postgres_session *session, const struct ledger_facts *facts,
@@ -406,10 +491,9 @@ enum store_fault postgres_commit(struct store *base, unsigned number,
         add_transactions(store, session, facts, &exchange);
     }
     if (facts->n_entries > 0) {
-        struct ledger_account **sorted = sorted_accounts(facts);
         add_entries(store, session, facts, &exchange);
-        add_balances(store, session, facts, sorted, changed_kinds(facts, sorted), &exchange);
-        add_accounts(session, facts, sorted, &exchange);
+        add_changed_balances(store, session, facts, &exchange);
+        add_accounts(session, facts, session->sorted, &exchange);
     }
     if (facts->n_new == 0 && facts->n_accounts == 0) {
         postgres_exchange_add(&exchange, POSTGRES_CONFIRM, NULL);
@@ -463,7 +547,8 @@ enum store_fault postgres_copy_in(struct store *base, const struct ledger_facts 
         struct ledger_account **sorted = sorted_accounts(rows);
         struct base_bytes account_ids = list_account_ids(session, rows, sorted);
         postgres_exchange_add(&exchange, POSTGRES_ADD_ACCOUNTS, &account_ids);
-        add_balances(store, session, rows, sorted, balances_that_are(rows, sorted), &exchange);
+        add_balances(store, session, rows, sorted, balances_that_are(rows, sorted),
+                     POSTGRES_WRITE_BALANCES, &exchange);
         add_accounts(session, rows, sorted, &exchange);
     }
     return end_writing(store, session, &exchange);
