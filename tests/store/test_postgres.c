@@ -124,6 +124,32 @@ static void an_account_that_comes_to_be_is_waited_for(void **state)
 
 /* --- the second round trip --- */
 
+/* A row that a transaction has inserted is not there before its commit. */
+static void an_account_that_was_given_up_is_inserted_again(void **state)
+{
+    struct world *world = *state;
+    struct batch *first = loaded(world->stores[0], "add t1 alice points=5");
+    store_abandon(world->stores[0], 0, &first->facts);
+    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
+    batch_close(first);
+}
+
+/* As where a standby takes over that does not have the last commits. */
+static void an_account_that_was_known_and_is_gone_is_a_conflict_once(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
+    assert_int_equal(run_line(world->stores[0], "add t2 alice points=5"), STORE_OK);
+    database_run(world->database, "TRUNCATE zandaka.transactions, zandaka.entries, "
+                                  "zandaka.balances, zandaka.accounts");
+    assert_int_equal(run_line(world->stores[0], "add t3 alice points=7"), STORE_CONFLICT);
+    struct batch *again = loaded(world->stores[0], "add t3 alice points=7");
+    assert_true(again->facts.accounts[0]->version == 1);
+    assert_true(again->facts.accounts[0]->balances[0].available_minor == 7);
+    assert_int_equal(batch_commit(again, world->stores[0]), STORE_OK);
+    batch_close(again);
+}
+
 static void an_id_that_another_server_records_is_not_passed_over(void **state)
 {
     struct world *world = *state;
@@ -349,6 +375,8 @@ int main(void)
         WORLD_TEST(ids_and_balances_are_read_behind_the_lock_whatever_the_default_level),
         SERVERS_TEST(an_account_that_comes_to_be_is_waited_for),
         SERVERS_TEST(servers_that_name_accounts_in_opposite_orders_do_not_deadlock),
+        SERVERS_TEST(an_account_that_was_given_up_is_inserted_again),
+        SERVERS_TEST(an_account_that_was_known_and_is_gone_is_a_conflict_once),
         SERVERS_TEST(an_id_that_another_server_records_is_not_passed_over),
         WORLD_TEST(a_session_is_told_what_the_contract_needs_whatever_the_defaults),
         SERVERS_TEST(a_connection_lost_before_the_commit_has_written_nothing),
