@@ -325,6 +325,10 @@
 #define BASE_ACCESS_TOKEN_RENEW_AHEAD_S 225
 /* Milliseconds before another attempt is made after one that gave no token. */
 #define BASE_ACCESS_TOKEN_RETRY_WAIT_MS 1000
+/* Milliseconds before a token is renewed early again because Spanner refused it: what a new one
+ * does not mend, such as a clock that is off, is nothing to ask the metadata server of in every
+ * call. */
+#define BASE_ACCESS_TOKEN_REFUSED_WAIT_MS 10000
 /* Milliseconds for the metadata server's whole answer: it is on the same machine. */
 #define BASE_ACCESS_TOKEN_TIMEOUT_MS BASE_DATABASE_CONNECT_TIMEOUT_MS
 /* Bytes of the metadata server's answer, and of a token: it must fit a call's headers beside the

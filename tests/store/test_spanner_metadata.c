@@ -2,20 +2,17 @@
  * store: the tokens that the Spanner store gets from Google's metadata server, which is a FAKE here
  * and answers what the test says. None has met Google.
  */
+#include "metadata_server.h"
 #include "store/spanner/credentials.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,93 +38,6 @@ static struct base_text token_at(struct spanner_credentials *credentials, int64_
         fail_msg("%.*s", BASE_TEXT_ARGS(message));
     }
     return token;
-}
-
-/* --- a fake of the metadata server --- */
-
-struct metadata_server {
-    pthread_t thread;
-    int listening;
-    char host[32];
-    atomic_int n_requests;
-    pthread_mutex_t lock; /* held by a test: nobody is answered */
-    char answer[BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES + 256];
-    char request[1024];
-};
-
-static void *serve(void *argument)
-{
-    struct metadata_server *server = argument;
-    int peer;
-    while ((peer = accept(server->listening, NULL, NULL)) >= 0) {
-        size_t length = 0;
-        ssize_t more = 1;
-        while (more > 0 &&
-               (length < 4 || memcmp(server->request + length - 4, "\r\n\r\n", 4) != 0)) {
-            more = read(peer, server->request + length, sizeof server->request - 1 - length);
-            length += more > 0 ? (size_t)more : 0;
-        }
-        server->request[length] = '\0';
-        atomic_fetch_add(&server->n_requests, 1);
-        (void)pthread_mutex_lock(&server->lock);
-        const char *answer = server->answer;
-        size_t left = strlen(answer);
-        while (left > 0 && (more = send(peer, answer, left, MSG_NOSIGNAL)) > 0) {
-            answer += more;
-            left -= (size_t)more;
-        }
-        (void)pthread_mutex_unlock(&server->lock);
-        (void)close(peer);
-    }
-    return NULL;
-}
-
-static struct metadata_server *server_open(void)
-{
-    struct metadata_server *server = base_allocate_zeroed(1, sizeof *server);
-    (void)pthread_mutex_init(&server->lock, NULL);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    socklen_t length = sizeof address;
-    server->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server->listening, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(server->listening, 16), 0);
-    assert_int_equal(getsockname(server->listening, (struct sockaddr *)&address, &length), 0);
-    (void)snprintf(server->host, sizeof server->host, "127.0.0.1:%d", ntohs(address.sin_port));
-    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-    return server;
-}
-
-/* From here on nobody listens. */
-static void server_stop(struct metadata_server *server)
-{
-    (void)shutdown(server->listening, SHUT_RDWR);
-    (void)pthread_join(server->thread, NULL);
-    (void)close(server->listening);
-}
-
-static void server_close(struct metadata_server *server)
-{
-    server_stop(server);
-    (void)pthread_mutex_destroy(&server->lock);
-    free(server);
-}
-
-static void server_answers(struct metadata_server *server, const char *status, const char *body)
-{
-    (void)pthread_mutex_lock(&server->lock);
-    (void)snprintf(server->answer, sizeof server->answer,
-                   "HTTP/1.0 %s\r\nContent-Type: application/json\r\n\r\n%s", status, body);
-    (void)pthread_mutex_unlock(&server->lock);
-}
-
-static void server_gives(struct metadata_server *server, const char *token, int lifetime_s)
-{
-    char body[BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES];
-    (void)snprintf(body, sizeof body,
-                   "{\"access_token\":\"%s\",\"expires_in\":%d,\"token_type\":\"Bearer\"}", token,
-                   lifetime_s);
-    server_answers(server, "200 OK", body);
 }
 
 static struct spanner_credentials *open_metadata(const struct metadata_server *server)
@@ -164,10 +74,10 @@ static void assert_no_token(struct spanner_credentials *credentials, int64_t now
 static void the_metadata_server_is_asked_once_until_its_token_is_renewed(void **state)
 {
     (void)state;
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     struct spanner_credentials *credentials = open_metadata(server);
     assert_int_equal(atomic_load(&server->n_requests), 0);
-    server_gives(server, "first", 3599);
+    metadata_server_gives(server, "first", 3599);
     assert_token(credentials, NOW_US, "first");
     assert_non_null(strstr(
         server->request, "GET /computeMetadata/v1/instance/service-accounts/default/token HTTP/"));
@@ -177,36 +87,36 @@ static void the_metadata_server_is_asked_once_until_its_token_is_renewed(void **
     int64_t renew_us = NOW_US + (3599 - BASE_ACCESS_TOKEN_RENEW_AHEAD_S) * S_US;
     assert_token(credentials, renew_us - 1, "first");
     assert_int_equal(atomic_load(&server->n_requests), 1);
-    server_gives(server, "second", 3599);
+    metadata_server_gives(server, "second", 3599);
     assert_token(credentials, renew_us, "second");
     assert_int_equal(atomic_load(&server->n_requests), 2);
     spanner_credentials_release(credentials);
-    server_close(server);
+    metadata_server_close(server);
 }
 
 static void a_token_that_comes_with_little_life_is_not_asked_for_in_every_call(void **state)
 {
     (void)state;
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     struct spanner_credentials *credentials = open_metadata(server);
-    server_gives(server, "short", 10);
+    metadata_server_gives(server, "short", 10);
     assert_token(credentials, NOW_US, "short");
     assert_token(credentials, NOW_US + BASE_ACCESS_TOKEN_RETRY_WAIT_MS * 1000 - 1, "short");
     assert_int_equal(atomic_load(&server->n_requests), 1);
-    server_gives(server, "long", 3599);
+    metadata_server_gives(server, "long", 3599);
     assert_token(credentials, NOW_US + BASE_ACCESS_TOKEN_RETRY_WAIT_MS * 1000, "long");
     spanner_credentials_release(credentials);
-    server_close(server);
+    metadata_server_close(server);
 }
 
 static void a_good_token_outlives_a_metadata_server_that_fails(void **state)
 {
     (void)state;
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     struct spanner_credentials *credentials = open_metadata(server);
-    server_gives(server, "first", 3600);
+    metadata_server_gives(server, "first", 3600);
     assert_token(credentials, NOW_US, "first");
-    server_answers(server, "503 Service Unavailable", "SECRET");
+    metadata_server_answers(server, "503 Service Unavailable", "SECRET");
     int64_t renew_us = NOW_US + (3600 - BASE_ACCESS_TOKEN_RENEW_AHEAD_S) * S_US;
     int64_t wait_us = BASE_ACCESS_TOKEN_RETRY_WAIT_MS * 1000;
     assert_token(credentials, renew_us, "first");
@@ -216,11 +126,11 @@ static void a_good_token_outlives_a_metadata_server_that_fails(void **state)
     assert_int_equal(atomic_load(&server->n_requests), 3);
     assert_token(credentials, NOW_US + 3600 * S_US - 1, "first");
     assert_no_token(credentials, NOW_US + 3600 * S_US, "status 503");
-    server_gives(server, "second", 3600);
+    metadata_server_gives(server, "second", 3600);
     assert_no_token(credentials, NOW_US + 3600 * S_US + wait_us - 2, "status 503");
     assert_token(credentials, NOW_US + 3600 * S_US + wait_us, "second");
     spanner_credentials_release(credentials);
-    server_close(server);
+    metadata_server_close(server);
 }
 
 static void what_is_no_token_is_told(void **state)
@@ -248,26 +158,26 @@ static void what_is_no_token_is_told(void **state)
          "no token that can be used"},
         {"OK", "", "does not speak HTTP"},
     };
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct spanner_credentials *credentials = open_metadata(server);
-        server_answers(server, cases[i].status, cases[i].body);
+        metadata_server_answers(server, cases[i].status, cases[i].body);
         assert_no_token(credentials, NOW_US, cases[i].words);
         spanner_credentials_release(credentials);
     }
-    server_close(server);
+    metadata_server_close(server);
 }
 
 static void a_token_and_its_answer_have_so_many_bytes(void **state)
 {
     (void)state;
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     for (int more = 0; more <= 1; more++) {
         char *token = base_arena_take(&memory, BASE_ACCESS_TOKEN_MAX_BYTES + 2);
         memset(token, 't', BASE_ACCESS_TOKEN_MAX_BYTES + 1);
         token[BASE_ACCESS_TOKEN_MAX_BYTES + more] = '\0';
         struct spanner_credentials *credentials = open_metadata(server);
-        server_gives(server, token, 86400);
+        metadata_server_gives(server, token, 86400);
         if (more == 0) {
             assert_token(credentials, NOW_US, token);
         } else {
@@ -277,7 +187,7 @@ static void a_token_and_its_answer_have_so_many_bytes(void **state)
     }
     for (int more = 0; more <= 1; more++) {
         struct spanner_credentials *credentials = open_metadata(server);
-        server_gives(server, "token", 3600);
+        metadata_server_gives(server, "token", 3600);
         (void)pthread_mutex_lock(&server->lock);
         size_t length = strlen(server->answer);
         memset(server->answer + length, ' ', BASE_ACCESS_TOKEN_ANSWER_MAX_BYTES + 1 - length);
@@ -290,19 +200,19 @@ static void a_token_and_its_answer_have_so_many_bytes(void **state)
         }
         spanner_credentials_release(credentials);
     }
-    server_close(server);
+    metadata_server_close(server);
 }
 
 static void a_metadata_server_that_is_not_there_or_silent_is_told(void **state)
 {
     (void)state;
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     struct spanner_credentials *silent = open_metadata(server);
     (void)pthread_mutex_lock(&server->lock);
     assert_no_token(silent, NOW_US, "did not answer in full within");
     (void)pthread_mutex_unlock(&server->lock);
     spanner_credentials_release(silent);
-    server_stop(server);
+    metadata_server_stop(server);
     struct spanner_credentials *absent = open_metadata(server);
     assert_no_token(absent, NOW_US, "name a service account's key file");
     assert_no_token(absent, NOW_US, "no server at 127.0.0.1");
@@ -311,12 +221,72 @@ static void a_metadata_server_that_is_not_there_or_silent_is_told(void **state)
     free(server);
 }
 
+/* --- a token that Spanner refuses --- */
+
+static bool replaces(struct spanner_credentials *credentials, int64_t now_us, const char *refused,
+                     const char *other)
+{
+    struct base_text token = base_arena_print(&memory, "Bearer %s", refused);
+    bool replaced = spanner_credentials_replace(credentials, token, now_us, &memory, &token);
+    if (replaced) {
+        assert_string_equal(token.bytes, base_arena_print(&memory, "Bearer %s", other).bytes);
+    }
+    return replaced;
+}
+
+static void a_refused_token_is_replaced_at_once_but_not_again_within_the_wait(void **state)
+{
+    (void)state;
+    int64_t wait_us = BASE_ACCESS_TOKEN_REFUSED_WAIT_MS * 1000;
+    struct metadata_server *server = metadata_server_open();
+    struct spanner_credentials *credentials = open_metadata(server);
+    metadata_server_gives(server, "first", 3600);
+    assert_token(credentials, NOW_US, "first");
+    metadata_server_gives(server, "second", 3600);
+    assert_true(replaces(credentials, NOW_US, "first", "second"));
+    assert_token(credentials, NOW_US, "second");
+    /* A call that was on its way with the first has what there is. */
+    assert_true(replaces(credentials, NOW_US + 1, "first", "second"));
+    assert_int_equal(atomic_load(&server->n_requests), 2);
+    metadata_server_gives(server, "third", 3600);
+    assert_false(replaces(credentials, NOW_US + wait_us - 1, "second", "none"));
+    assert_int_equal(atomic_load(&server->n_requests), 2);
+    assert_true(replaces(credentials, NOW_US + wait_us, "second", "third"));
+    /* The clock was the mistake, and was set back: the wait goes by what it shows now. */
+    metadata_server_gives(server, "fourth", 3600);
+    assert_true(replaces(credentials, NOW_US - S_US, "third", "fourth"));
+    assert_int_equal(atomic_load(&server->n_requests), 4);
+    spanner_credentials_release(credentials);
+    metadata_server_close(server);
+}
+
+static void a_refused_token_that_cannot_be_replaced_goes_on_being_used_and_renewed(void **state)
+{
+    (void)state;
+    struct metadata_server *server = metadata_server_open();
+    struct spanner_credentials *credentials = open_metadata(server);
+    metadata_server_gives(server, "first", 3600);
+    assert_token(credentials, NOW_US, "first");
+    /* It keeps its tokens for a while, too. */
+    assert_false(replaces(credentials, NOW_US, "first", "none"));
+    metadata_server_answers(server, "503 Service Unavailable", "");
+    int64_t later_us = NOW_US + BASE_ACCESS_TOKEN_REFUSED_WAIT_MS * 1000;
+    assert_false(replaces(credentials, later_us, "first", "none"));
+    assert_token(credentials, later_us, "first");
+    assert_int_equal(atomic_load(&server->n_requests), 3);
+    metadata_server_gives(server, "second", 3600);
+    assert_token(credentials, later_us + BASE_ACCESS_TOKEN_RETRY_WAIT_MS * 1000, "second");
+    spanner_credentials_release(credentials);
+    metadata_server_close(server);
+}
+
 /* --- threads --- */
 
 struct caller {
     pthread_t thread;
     struct spanner_credentials *credentials;
     int64_t now_us;
+    const char *refused; /* NULL: it has none so far */
     char authorization[32];
 };
 
@@ -326,7 +296,13 @@ static void *call(void *argument)
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text token = BASE_TEXT("");
     struct base_text message;
-    if (!spanner_credentials_token(caller->credentials, caller->now_us, &arena, &token, &message)) {
+    bool has_one =
+        caller->refused == NULL
+            ? spanner_credentials_token(caller->credentials, caller->now_us, &arena, &token,
+                                        &message)
+            : spanner_credentials_replace(caller->credentials, base_text_of(caller->refused),
+                                          caller->now_us, &arena, &token);
+    if (!has_one) {
         token = BASE_TEXT("none");
     }
     (void)snprintf(caller->authorization, sizeof caller->authorization, "%.*s",
@@ -339,10 +315,10 @@ static void one_thread_asks_and_the_others_have_what_it_gets_or_the_old_one(void
 {
     (void)state;
     enum { N = 8 };
-    struct metadata_server *server = server_open();
+    struct metadata_server *server = metadata_server_open();
     struct caller callers[N];
     struct spanner_credentials *credentials = open_metadata(server);
-    server_gives(server, "first", 3600);
+    metadata_server_gives(server, "first", 3600);
     for (int i = 0; i < N; i++) {
         callers[i] = (struct caller){.credentials = credentials, .now_us = NOW_US + i};
         assert_int_equal(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
@@ -354,7 +330,7 @@ static void one_thread_asks_and_the_others_have_what_it_gets_or_the_old_one(void
     assert_int_equal(atomic_load(&server->n_requests), 1);
 
     /* While one of them waits for the second token, the others go on with the first. */
-    server_gives(server, "second", 3600);
+    metadata_server_gives(server, "second", 3600);
     (void)pthread_mutex_lock(&server->lock);
     callers[0].now_us = NOW_US + 3500 * S_US;
     assert_int_equal(pthread_create(&callers[0].thread, NULL, call, &callers[0]), 0);
@@ -365,8 +341,21 @@ static void one_thread_asks_and_the_others_have_what_it_gets_or_the_old_one(void
     (void)pthread_mutex_unlock(&server->lock);
     (void)pthread_join(callers[0].thread, NULL);
     assert_string_equal(callers[0].authorization, "Bearer second");
+
+    /* The second is refused: the others wait for the third, since they have nothing better. */
+    metadata_server_gives(server, "third", 3600);
+    for (int i = 0; i < N; i++) {
+        callers[i].now_us = NOW_US + 3501 * S_US;
+        callers[i].refused = "Bearer second";
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
+    }
+    for (int i = 0; i < N; i++) {
+        (void)pthread_join(callers[i].thread, NULL);
+        assert_string_equal(callers[i].authorization, "Bearer third");
+    }
+    assert_int_equal(atomic_load(&server->n_requests), 3);
     spanner_credentials_release(credentials);
-    server_close(server);
+    metadata_server_close(server);
 }
 
 int main(void)
@@ -378,6 +367,8 @@ int main(void)
         cmocka_unit_test(what_is_no_token_is_told),
         cmocka_unit_test(a_token_and_its_answer_have_so_many_bytes),
         cmocka_unit_test(a_metadata_server_that_is_not_there_or_silent_is_told),
+        cmocka_unit_test(a_refused_token_is_replaced_at_once_but_not_again_within_the_wait),
+        cmocka_unit_test(a_refused_token_that_cannot_be_replaced_goes_on_being_used_and_renewed),
         cmocka_unit_test(one_thread_asks_and_the_others_have_what_it_gets_or_the_old_one),
     };
     return cmocka_run_group_tests(tests, NULL, release_memory);

@@ -4,6 +4,7 @@
  * certificates and a service account's key that are made by openssl's command line.
  */
 #include "fake_spanner.h"
+#include "metadata_server.h"
 #include "store/spanner/exchange.h"
 
 #include <setjmp.h>
@@ -52,31 +53,50 @@ static void run_in_directory(const char *commands)
     base_arena_release(&arena);
 }
 
+/* A client of its own, and a connection of it. */
+struct client {
+    struct base_arena arena;
+    struct spanner_target target;
+    struct spanner_connection connection;
+};
+
+static struct client *client_open(struct base_text address, const char *authority,
+                                  struct spanner_credentials_options who)
+{
+    static unsigned number;
+    struct client *client = base_allocate_zeroed(1, sizeof *client);
+    struct base_text message = BASE_TEXT("");
+    client->target = (struct spanner_target){
+        .address = address,
+        .credentials = spanner_credentials_open(&who, &client->arena, &message),
+        .instance = BASE_TEXT("projects/p/instances/i"),
+        .database = BASE_TEXT(DATABASE),
+        .process_id = ++number};
+    if (client->target.credentials == NULL) {
+        base_stop("%.*s", BASE_TEXT_ARGS(message));
+    }
+    (void)setenv("SSL_CERT_FILE", file_of(authority), 1);
+    spanner_connection_open(&client->connection, &client->target, 1);
+    return client;
+}
+
+static void client_close(struct client *client)
+{
+    spanner_connection_close(&client->connection);
+    spanner_credentials_release(client->target.credentials);
+    base_arena_release(&client->arena);
+    free(client);
+}
+
 /* Asks for a session, and gives how that ended. */
 static struct spanner_result ask(struct base_text address, const char *authority,
                                  struct spanner_credentials_options who)
 {
-    struct base_arena arena = BASE_ARENA_EMPTY;
-    struct base_text message = BASE_TEXT("");
-    struct spanner_target target = {.address = address,
-                                    .credentials = spanner_credentials_open(&who, &arena, &message),
-                                    .instance = BASE_TEXT("projects/p/instances/i"),
-                                    .database = BASE_TEXT(DATABASE)};
-    if (target.credentials == NULL) {
-        base_stop("%.*s", BASE_TEXT_ARGS(message));
-    }
-    static unsigned number;
-    target.process_id = ++number;
-    (void)setenv("SSL_CERT_FILE", file_of(authority), 1);
-    struct spanner_connection *connection = base_allocate(sizeof *connection);
-    spanner_connection_open(connection, &target, 1);
+    struct client *client = client_open(address, authority, who);
     struct spanner_result result = {.status = 0};
-    bool ready = spanner_session_ready(connection, &result);
+    bool ready = spanner_session_ready(&client->connection, &result);
     assert_int_equal(ready, result.status == 0);
-    spanner_connection_close(connection);
-    free(connection);
-    spanner_credentials_release(target.credentials);
-    base_arena_release(&arena);
+    client_close(client);
     return result;
 }
 
@@ -132,6 +152,129 @@ static void without_a_token_nothing_is_sent(void **state)
     assert_unsent(ask(fake_spanner_address(), "ca.pem", nobody), "metadata server");
 }
 
+/* --- tokens that are refused --- */
+
+static const char *const columns[] = {"k"};
+
+/* A client with a session and the token `first`, and the server that it has it from. */
+static struct client *open_with_first_token(struct metadata_server **ret_server)
+{
+    fake_spanner_command("clear");
+    struct metadata_server *server = metadata_server_open();
+    struct spanner_credentials_options who = {.metadata_host = server->host};
+    metadata_server_gives(server, "first", 3600);
+    struct client *client = client_open(fake_spanner_address(), "ca.pem", who);
+    struct spanner_result result;
+    assert_true(spanner_session_ready(&client->connection, &result));
+    *ret_server = server;
+    return client;
+}
+
+static struct spanner_read read_of(struct client *client)
+{
+    return (struct spanner_read){.table = "t",
+                                 .n_columns = 1,
+                                 .columns = columns,
+                                 .keys = spanner_keys_all(),
+                                 .ordered = true,
+                                 .arena = &client->arena};
+}
+
+/* The keys 1 to N. */
+enum { N_KEYS = 100 };
+
+static bool commit_keys(struct client *client, struct spanner_transaction *transaction,
+                        struct base_writer *next)
+{
+    struct base_arena *arena = &client->arena;
+    struct spanner_write *write = spanner_write_open(arena, false, "t", 1, columns, N_KEYS);
+    for (int64_t i = 1; i <= N_KEYS; i++) {
+        spanner_value *key = spanner_int64(arena, i);
+        spanner_write_row(arena, write, &key);
+    }
+    Google__Spanner__V1__Mutation *mutation = &write->mutation;
+    struct spanner_result result;
+    return spanner_transaction_commit(&client->connection, transaction, 1, &mutation, arena, next,
+                                      &result) == SPANNER_COMMITTED;
+}
+
+static void calls_whose_token_is_refused_are_run_once_more_with_another(void **state)
+{
+    (void)state;
+    struct metadata_server *server;
+    struct client *client = open_with_first_token(&server);
+    struct spanner_transaction transaction = {.has_token = false};
+    struct spanner_moment moment = {.which = SPANNER_OF_TRANSACTION, .transaction = &transaction};
+    struct spanner_read read = read_of(client);
+    struct spanner_result result;
+    assert_true(spanner_read(&client->connection, &moment, 1, &read, &result));
+    assert_int_equal(read.rows.n_rows, 0);
+    metadata_server_gives(server, "second", 3600);
+    fake_spanner_command("revoke");
+    /* Two calls, the commit and the beginning of the next transaction, and both are refused. */
+    struct base_writer next = {NULL, 0, 0};
+    assert_true(commit_keys(client, &transaction, &next));
+    assert_true(base_writer_bytes(&next).length > 0);
+    base_writer_release(&next);
+    assert_int_equal(fake_spanner_count("calls Commit"), 2);
+    assert_int_equal(fake_spanner_count("calls BeginTransaction"), 2);
+    assert_int_equal(atomic_load(&server->n_requests), 2);
+    read = read_of(client);
+    moment.which = SPANNER_NOW;
+    assert_true(spanner_read(&client->connection, &moment, 1, &read, &result));
+    assert_int_equal(read.rows.n_rows, N_KEYS);
+    assert_int_equal(fake_spanner_count("violations"), 0);
+    client_close(client);
+    metadata_server_close(server);
+}
+
+/* A call is asked twice at the most, and the metadata server once in a while. */
+static void where_another_token_does_not_help_it_is_told_what_to_do(void **state)
+{
+    (void)state;
+    struct metadata_server *server;
+    struct client *client = open_with_first_token(&server);
+    fake_spanner_command("revoke");
+    for (int i = 0; i < 3; i++) {
+        Google__Protobuf__Timestamp now;
+        struct spanner_result result;
+        assert_false(spanner_read_clock(&client->connection, &now, &result));
+        assert_int_equal(result.status, BASE_CODE_UNAUTHENTICATED);
+        assert_non_null(strstr(result.message, "clock is right"));
+        assert_non_null(strstr(result.message, "invalid authentication credentials"));
+        assert_null(strstr(result.message, "first"));
+    }
+    assert_int_equal(fake_spanner_count("calls BeginTransaction"), 3);
+    assert_int_equal(atomic_load(&server->n_requests), 2);
+    client_close(client);
+    metadata_server_close(server);
+}
+
+/* What has come of it must not come twice: it is told, and the next call has the new token. */
+static void a_stream_that_has_begun_is_not_run_again_for_its_token(void **state)
+{
+    (void)state;
+    struct metadata_server *server;
+    struct client *client = open_with_first_token(&server);
+    struct spanner_moment moment = {.which = SPANNER_NOW};
+    fake_spanner_command("script StreamingRead cut_unauthenticated 1");
+    metadata_server_gives(server, "second", 3600);
+    struct spanner_read read = read_of(client);
+    struct spanner_result result;
+    if (spanner_read(&client->connection, &moment, 1, &read, &result)) {
+        assert_int_equal(fake_spanner_count("calls StreamingRead"), 2);
+    } else {
+        assert_int_equal(result.status, BASE_CODE_UNAUTHENTICATED);
+        assert_int_equal(fake_spanner_count("calls StreamingRead"), 1);
+        read = read_of(client);
+        assert_true(spanner_read(&client->connection, &moment, 1, &read, &result));
+    }
+    assert_int_equal(read.rows.n_rows, N_KEYS);
+    assert_int_equal(atomic_load(&server->n_requests), 2);
+    client_close(client);
+    metadata_server_close(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +282,9 @@ int main(void)
         cmocka_unit_test(a_server_that_is_not_believed_is_told_nothing),
         cmocka_unit_test(a_server_of_another_name_is_told_nothing),
         cmocka_unit_test(without_a_token_nothing_is_sent),
+        cmocka_unit_test(calls_whose_token_is_refused_are_run_once_more_with_another),
+        cmocka_unit_test(where_another_token_does_not_help_it_is_told_what_to_do),
+        cmocka_unit_test(a_stream_that_has_begun_is_not_run_again_for_its_token),
     };
     base_assert(mkdtemp(directory) != NULL);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -147,6 +293,8 @@ int main(void)
     int failed = EXIT_SKIPPED;
     if (fake_spanner_is_present()) {
         fake_spanner_command("database " DATABASE);
+        fake_spanner_command("table " DATABASE
+                             " CREATE TABLE t (k INT64 NOT NULL) PRIMARY KEY (k)");
         failed = cmocka_run_group_tests(tests, NULL, NULL);
     }
     run_in_directory("rm -r \"$PWD\"");

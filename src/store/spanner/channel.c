@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Headers of a call. */
 #define HEADERS_MAX 5
@@ -79,6 +80,7 @@ static void on_message(void *user, void *call_user, struct base_bytes message)
 {
     (void)user;
     struct spanner_call *call = call_user;
+    call->taken = true;
     call->take(call->user, message);
 }
 
@@ -257,16 +259,10 @@ static void wait_for_answers(struct spanner_channel *channel, int64_t deadline_m
     }
 }
 
-/* Whether there is all that a call needs: who we are, and a connection. One that rested may have
- * ended meanwhile: what has come says so. */
+/* One that rested may have ended meanwhile: what has come says so. */
 static bool has_connection(struct spanner_channel *channel, struct base_arena *arena,
-                           struct base_text *ret_authorization, struct base_text *ret_message)
+                           struct base_text *ret_message)
 {
-    if (!spanner_credentials_token(channel->target->credentials,
-                                   base_now_real_us(&base_clock_system), arena, ret_authorization,
-                                   ret_message)) {
-        return false;
-    }
     if (channel->stream != NULL) {
         receive_some(channel);
     }
@@ -276,21 +272,24 @@ static bool has_connection(struct spanner_channel *channel, struct base_arena *a
     return channel->stream != NULL || connect_channel(channel, arena, ret_message);
 }
 
-void spanner_channel_run(struct spanner_channel *channel, size_t n_calls,
-                         struct spanner_call *const *calls, int64_t deadline_mono_ns)
+/* Runs the calls that have no answer. `authorization` NULL: there is no token, and *message. */
+static void run_unanswered(struct spanner_channel *channel, size_t n_calls,
+                           struct spanner_call *const *calls, const struct base_text *authorization,
+                           struct base_text message, int64_t deadline_mono_ns)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
-    struct base_text message = BASE_TEXT("");
-    struct base_text authorization = BASE_TEXT("");
-    bool connected = has_connection(channel, &arena, &authorization, &message);
+    bool connected = authorization != NULL && has_connection(channel, &arena, &message);
     int64_t timeout_ns = deadline_mono_ns - base_now_mono_ns(&base_clock_system);
     for (size_t i = 0; i < n_calls; i++) {
         struct spanner_call *call = calls[i];
+        if (call->answered) {
+            continue;
+        }
         call->channel = channel;
-        call->answered = false;
+        call->taken = false;
         call->retry_delay_ms = -1;
         if (connected) {
-            begin_call(channel, call, authorization, timeout_ns > 0 ? timeout_ns : 0);
+            begin_call(channel, call, *authorization, timeout_ns > 0 ? timeout_ns : 0);
         } else {
             call->status = SPANNER_UNSENT;
             (void)snprintf(call->message, sizeof call->message, "%.*s", BASE_TEXT_ARGS(message));
@@ -298,6 +297,67 @@ void spanner_channel_run(struct spanner_channel *channel, size_t n_calls,
     }
     if (connected) {
         wait_for_answers(channel, deadline_mono_ns);
+    }
+    base_arena_release(&arena);
+}
+
+static bool is_refused(const struct spanner_call *call)
+{
+    return call->status == BASE_CODE_UNAUTHENTICATED;
+}
+
+/* Makes of the refused calls, but for those that have begun to be answered, unanswered ones again.
+ * False: there are none. */
+static bool reopen_refused(size_t n_calls, struct spanner_call *const *calls)
+{
+    bool reopened = false;
+    for (size_t i = 0; i < n_calls; i++) {
+        if (is_refused(calls[i]) && !calls[i]->taken) {
+            calls[i]->answered = false;
+            reopened = true;
+        }
+    }
+    return reopened;
+}
+
+static void add_advice(const struct spanner_channel *channel, struct spanner_call *call)
+{
+    char said[SPANNER_MESSAGE_BYTES];
+    memcpy(said, call->message, sizeof said);
+    (void)snprintf(call->message, sizeof call->message,
+                   "the token is refused, and another did not help (%s): %s",
+                   spanner_credentials_advice(channel->target->credentials), said);
+}
+
+void spanner_channel_run(struct spanner_channel *channel, size_t n_calls,
+                         struct spanner_call *const *calls, int64_t deadline_mono_ns)
+{
+    struct spanner_credentials *credentials = channel->target->credentials;
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    struct base_text message = BASE_TEXT("");
+    struct base_text authorization = BASE_TEXT("");
+    struct base_text another;
+    int64_t now_us = base_now_real_us(&base_clock_system);
+    bool has_token =
+        spanner_credentials_token(credentials, now_us, &arena, &authorization, &message);
+    for (size_t i = 0; i < n_calls; i++) {
+        calls[i]->answered = false;
+    }
+    run_unanswered(channel, n_calls, calls, has_token ? &authorization : NULL, message,
+                   deadline_mono_ns);
+    bool refused = false;
+    for (size_t i = 0; i < n_calls; i++) {
+        refused = refused || is_refused(calls[i]);
+    }
+    if (refused &&
+        spanner_credentials_replace(credentials, authorization, now_us, &arena, &another) &&
+        reopen_refused(n_calls, calls)) {
+        run_unanswered(channel, n_calls, calls, &another, message, deadline_mono_ns);
+    }
+    for (size_t i = 0; authorization.length > 0 && i < n_calls; i++) {
+        if (is_refused(calls[i]) && !calls[i]->taken) {
+            add_advice(channel, calls[i]);
+        }
     }
     base_arena_release(&arena);
 }

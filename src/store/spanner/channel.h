@@ -63,6 +63,7 @@ struct spanner_call {
     unsigned attempt;
 
     struct spanner_channel *channel; /* the channel's own */
+    bool taken;                      /* a message was */
     bool answered;
     int status; /* a code of gRPC, SPANNER_LOST or SPANNER_UNSENT */
     struct base_bytes body;
@@ -70,7 +71,9 @@ struct spanner_call {
     char message[SPANNER_MESSAGE_BYTES];
 };
 
-/* Runs the calls. Connects when there is no connection. A connection that gives no answer by the
+/* Runs the calls. Connects when there is no connection. Those that are refused for their token
+ * before a message of theirs was taken are run once more, if another token can be had: nothing was
+ * done for them. A connection that gives no answer by the
  * deadline is given up: after SPANNER_LOST there is none. */
 void spanner_channel_run(struct spanner_channel *channel, size_t n_calls,
                          struct spanner_call *const *calls, int64_t deadline_mono_ns);

@@ -25,6 +25,7 @@ struct spanner_credentials {
     int64_t obtained_us;
     int64_t renew_us;
     int64_t end_us;
+    int64_t replaced_us; /* when one was last renewed because it was refused; 0: never */
 
     /* The last failure: empty after a success. */
     struct base_arena failure_arena;
@@ -104,11 +105,16 @@ static bool is_good(const struct spanner_credentials *credentials, int64_t now_u
            now_us > credentials->obtained_us - BASE_ACCESS_TOKEN_RENEW_AHEAD_S * BASE_US_PER_S;
 }
 
+/* A clock that was set back by more than the wait does not make it longer. */
+static bool is_within(int64_t now_us, int64_t wait_ms, int64_t since_us)
+{
+    return now_us < since_us + wait_ms * 1000 && now_us > since_us - wait_ms * 1000;
+}
+
 static bool has_just_failed(const struct spanner_credentials *credentials, int64_t now_us)
 {
-    int64_t wait_us = BASE_ACCESS_TOKEN_RETRY_WAIT_MS * 1000;
-    return credentials->failure.length > 0 && now_us < credentials->failed_us + wait_us &&
-           now_us > credentials->failed_us - wait_us;
+    return credentials->failure.length > 0 &&
+           is_within(now_us, BASE_ACCESS_TOKEN_RETRY_WAIT_MS, credentials->failed_us);
 }
 
 static void keep_failure(struct spanner_credentials *credentials, struct base_text why,
@@ -183,4 +189,40 @@ bool spanner_credentials_token(struct spanner_credentials *credentials, int64_t 
     }
     (void)pthread_mutex_unlock(&credentials->lock);
     return is_there;
+}
+
+bool spanner_credentials_replace(struct spanner_credentials *credentials, struct base_text refused,
+                                 int64_t now_us, struct base_arena *arena,
+                                 struct base_text *ret_authorization)
+{
+    if (needs_none(credentials)) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&credentials->lock);
+    while (credentials->renewing && base_text_equal(credentials->authorization, refused)) {
+        (void)pthread_cond_wait(&credentials->renewed, &credentials->lock);
+    }
+    if (base_text_equal(credentials->authorization, refused) &&
+        !is_within(now_us, BASE_ACCESS_TOKEN_REFUSED_WAIT_MS, credentials->replaced_us)) {
+        credentials->replaced_us = now_us;
+        credentials->renew_us = now_us; /* should it fail, the next call tries again */
+        renew(credentials, now_us);
+    }
+    bool is_another =
+        is_good(credentials, now_us) && !base_text_equal(credentials->authorization, refused);
+    if (is_another) {
+        *ret_authorization = base_arena_text(arena, credentials->authorization);
+    }
+    (void)pthread_mutex_unlock(&credentials->lock);
+    return is_another;
+}
+
+const char *spanner_credentials_advice(const struct spanner_credentials *credentials)
+{
+    return credentials->account != NULL
+               ? "see whether this machine's clock is right, and whether the key in the file that "
+                 "GOOGLE_APPLICATION_CREDENTIALS names still exists; after a change of the file, "
+                 "start again"
+               : "see whether this machine's clock is right, and whether its service account still "
+                 "exists and is not disabled";
 }

@@ -6,8 +6,9 @@
  *   2. a service account's key file: each token is signed here (a JWT, RS256), nobody is asked;
  *   3. otherwise the metadata server of the Google Cloud machine that this runs on.
  *
- * A token is renewed BASE_ACCESS_TOKEN_RENEW_AHEAD_S before it ends; while that fails, the one that
- * is still good goes on being used. No message holds a part of a key or of a token.
+ * A token is renewed BASE_ACCESS_TOKEN_RENEW_AHEAD_S before it ends, or when Spanner refuses it;
+ * while that fails, the one that is still good goes on being used. No message holds a part of a key
+ * or of a token.
  */
 #ifndef ZANDAKA_STORE_SPANNER_CREDENTIALS_H
 #define ZANDAKA_STORE_SPANNER_CREDENTIALS_H
@@ -45,6 +46,19 @@ spanner_credentials_open(const struct spanner_credentials_options *options,
 bool spanner_credentials_token(struct spanner_credentials *credentials, int64_t now_us,
                                struct base_arena *arena, struct base_text *ret_authorization,
                                struct base_text *ret_message) BASE_MUST_USE;
+
+/* Spanner has refused a call for that value of the header: it was revoked, or a clock is off.
+ * Unless another has taken its place already, a new token is had at once; but not within
+ * BASE_ACCESS_TOKEN_REFUSED_WAIT_MS of the last that was had so. True: the call may be tried once
+ * more with *ret_authorization, in the arena. False: there is no other, and
+ * spanner_credentials_advice has what to do. Any thread; waits as spanner_credentials_token does.
+ */
+bool spanner_credentials_replace(struct spanner_credentials *credentials, struct base_text refused,
+                                 int64_t now_us, struct base_arena *arena,
+                                 struct base_text *ret_authorization) BASE_MUST_USE;
+
+/* What to look at when tokens are refused; static. */
+const char *spanner_credentials_advice(const struct spanner_credentials *credentials);
 
 /* No call may be under way. NULL: nothing. */
 void spanner_credentials_release(struct spanner_credentials *credentials);

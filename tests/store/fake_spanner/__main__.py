@@ -11,11 +11,13 @@ line on standard input, answers each with one line, and ends when the input does
 
     multiplexed yes|no      what sessions it gives from now on
     database NAME           makes an empty database, and its instance
+    table NAME STATEMENT    makes a table in it
+    revoke                  refuses all tokens that were shown so far
     seed N                  of what is random
     rate METHOD FAULT P     the share of the method's calls that get the fault (faults.py has them)
     script METHOD FAULT N   the next N calls of the method get the fault; `none`: they are let be
     delay MS                what aborted transactions are asked to wait, by RetryInfo
-    clear                   no more faults, and everything is counted anew
+    clear                   no more faults, no token is revoked, and everything is counted anew
     cut                     closes all connections
     count calls METHOD      how many there were
     count faults METHOD F   how many calls got the fault; without names, how many got any
@@ -97,6 +99,10 @@ def obey(words, service, admin, proxy):
         elif words[0] == "database":
             admin.instances.add(words[1].rpartition("/databases/")[0])
             service.create_database(words[1], [])
+        elif words[0] == "table":
+            service.databases[words[1]].apply([" ".join(words[2:])])
+        elif words[0] == "revoke":
+            service.revoked_tokens |= service.shown_tokens
         elif words[0] == "seed":
             service.faults.seed(int(words[1]))
         elif words[0] == "rate":

@@ -7,6 +7,7 @@
                         cut: the stream ends in its middle with UNAVAILABLE
                         cut_reset: the same with INTERNAL and the words of a reset stream
                         cut_connection: the connection is closed in its middle
+                        cut_unauthenticated: it ends in its middle, since the token is refused
     Commit              aborted, aborted_bare: nothing is committed
                         lost: committed, and the answer is UNAVAILABLE
                         lost_reset, lost_unknown: the same with INTERNAL (a reset stream), UNKNOWN
@@ -18,12 +19,14 @@
 """
 import random
 
+WITH_TOKENS = ("cut_unauthenticated",)  # where the fake asks for none, none is refused
 BEFORE = ("unavailable", "session")
 BY_METHOD = {
     "CreateSession": ("unavailable",),
     "BeginTransaction": BEFORE,
     "Rollback": BEFORE,
-    "StreamingRead": BEFORE + ("aborted", "aborted_bare", "cut", "cut_reset", "cut_connection"),
+    "StreamingRead": BEFORE + ("aborted", "aborted_bare", "cut", "cut_reset", "cut_connection",
+                                "cut_unauthenticated"),
     "Commit": BEFORE + ("aborted", "aborted_bare", "lost", "lost_reset", "lost_unknown",
                         "lost_connection", "lost_forgotten", "unsent", "unsent_reset",
                         "unsent_unknown", "unsent_connection", "token"),

@@ -19,6 +19,7 @@ from stream import Streams, messages_of
 
 REQUEST_ID = re.compile(r"1\.[0-9a-f]{16}\.\d+\.\d+\.(\d+)\.(\d+)")
 AUTHORIZATION = re.compile(r"Bearer [A-Za-z0-9._~+/-]+=*")
+UNAUTHENTICATED = ("UNAUTHENTICATED", "Request had invalid authentication credentials.")
 RESET = "Received RST_STREAM with error code 2"
 ENDS = {"": ("UNAVAILABLE", "The service is currently unavailable."),
         "_reset": ("INTERNAL", RESET),
@@ -43,6 +44,8 @@ class Service:
         self.streams = Streams()
         self.multiplexed = True
         self.wants_authorization = False
+        self.shown_tokens = set()
+        self.revoked_tokens = set()
         self.databases = {}
         self.sessions = {}
         self.n_sessions = 0
@@ -67,8 +70,10 @@ class Service:
     def check_headers(self, method, context, database, key, value, to_leader):
         self.calls[method] = self.calls.get(method, 0) + 1
         headers = dict(context.invocation_metadata())
-        if self.wants_authorization != bool(AUTHORIZATION.fullmatch(headers.get("authorization", ""))):
+        authorization = headers.get("authorization", "")
+        if self.wants_authorization != bool(AUTHORIZATION.fullmatch(authorization)):
             self.violate(f"{method}: authorization goes over TLS and nowhere else")
+        self.shown_tokens.add(authorization)
         if headers.get("google-cloud-resource-prefix") != database:
             self.violate(f"{method}: google-cloud-resource-prefix is the database")
         wanted = f"{key}={urllib.parse.quote(value, safe='')}"
@@ -83,6 +88,8 @@ class Service:
         if attempt <= self.last_requests.get(request, 0):
             self.violate(f"{method}: a request's id comes once, or with the next attempt")
         self.last_requests[request] = attempt
+        if authorization in self.revoked_tokens:
+            raise Refused(*UNAUTHENTICATED)
 
     def find_session(self, method, request, context, to_leader):
         database = request.session.rpartition("/sessions/")[0]
@@ -284,7 +291,8 @@ class Service:
         end = {None: None, "aborted": Refused("ABORTED", fault),
                "aborted_bare": Refused("ABORTED", fault),
                "cut": Refused(*ENDS[""]), "cut_reset": Refused("INTERNAL", RESET),
-               "cut_connection": Refused("cut", "")}[fault]
+               "cut_connection": Refused("cut", ""),
+               "cut_unauthenticated": Refused(*UNAUTHENTICATED)}[fault]
         ends_at = self.faults.random.randint(0, len(messages)) if end is not None else None
         if not transaction.writes:
             transaction = None
@@ -434,6 +442,8 @@ class Service:
 
     def clear(self):
         self.faults.clear()
+        self.shown_tokens.clear()
+        self.revoked_tokens.clear()
         self.calls.clear()
         self.delay_ms = None
         self.begun_by_reads = 0
