@@ -21,11 +21,11 @@
 
 #include <cmocka.h>
 
-/* One step of a batch, in a thread of its own. */
+/* One step of a batch, or the end of a copy, in a thread of its own. */
 struct step {
     pthread_t thread;
     struct store *store;
-    struct batch *batch;
+    struct batch *batch; /* NULL: it ends the copying */
     bool commits;
     enum store_fault fault;
     atomic_bool done;
@@ -34,8 +34,9 @@ struct step {
 static void *do_step(void *argument)
 {
     struct step *step = argument;
-    step->fault = step->commits ? batch_commit(step->batch, step->store)
-                                : batch_load(step->batch, step->store);
+    step->fault = step->batch == NULL ? store_copy_end(step->store)
+                  : step->commits     ? batch_commit(step->batch, step->store)
+                                      : batch_load(step->batch, step->store);
     atomic_store(&step->done, true);
     return NULL;
 }
@@ -260,19 +261,107 @@ static void a_repeat_that_names_no_account_waits_too(void **state)
     a_commit_that_waits_is_unknown(world, "cancel t1", CANCEL);
 }
 
+/* The end of a copy that waits for a standby, ended by `ends`. */
+static void an_end_of_a_copy_that_waits_is_unknown(struct world *world, const char *ends)
+{
+    struct store_postgres_options options = {
+        .url = world->database->owner_url, .kinds = &postgres_kinds, .copying = true};
+    struct base_text message;
+    world->stores[0] = store_postgres_open(&options, &world->arena, &message);
+    assert_non_null(world->stores[0]);
+    demand_standby(world, "nobody");
+    bool ended = false;
+    bool told = true;
+    while (!ended && told) {
+        database_run(world->database, "SET synchronous_commit = off;"
+                                      "UPDATE zandaka.store SET schema_version = -1");
+        struct step end = {.store = world->stores[0]};
+        start_step(&end);
+        while (!ended && !atomic_load(&end.done)) {
+            ended = database_ask(world->database, ends) > 0;
+        }
+        told = end_step(&end) == (ended ? STORE_UNKNOWN : STORE_OK);
+    }
+    demand_standby(world, "");
+    assert_true(told);
+}
+
+#define WAITING "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+static void an_end_of_a_copy_that_loses_its_connection_is_unknown(void **state)
+{
+    an_end_of_a_copy_that_waits_is_unknown(*state,
+                                           "SELECT count(pg_terminate_backend(pid)) " WAITING);
+}
+
+static void an_end_of_a_copy_that_was_told_not_to_wait_is_unknown(void **state)
+{
+    an_end_of_a_copy_that_waits_is_unknown(*state, "SELECT count(pg_cancel_backend(pid)) " WAITING);
+}
+
+static enum store_fault walk_one_row(struct store *store)
+{
+    struct store_cursor *cursor = store_cursor_open(store, STORE_TABLE_IDS);
+    bool found = false;
+    struct store_row row;
+    enum store_fault fault = store_cursor_next(cursor, &found, &row);
+    store_cursor_close(cursor);
+    return fault;
+}
+
 static void lost_connections_are_replaced_without_a_word_to_readers(void **state)
 {
     struct world *world = *state;
     assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
     bool found;
     struct base_bytes record;
+    assert_int_equal(walk_one_row(world->stores[0]), STORE_OK);
     for (int i = 0; i < 3; i++) {
         end_connections(world);
+        assert_int_equal(walk_one_row(world->stores[0]), STORE_OK);
         assert_int_equal(store_read_transaction(world->stores[0], BASE_TEXT("t1"), &world->arena,
                                                 &found, &record),
                          STORE_OK);
         assert_true(found);
     }
+}
+
+#define READERS (2 * BASE_DATABASE_READERS_MAX)
+
+/* Reads again and again; NULL: each time what is there. */
+static void *read_again_and_again(void *argument)
+{
+    struct store *store = argument;
+    struct base_arena arena = BASE_ARENA_EMPTY;
+    bool found = true;
+    enum store_fault fault = STORE_OK;
+    for (int i = 0; i < 50 && fault == STORE_OK && found; i++) {
+        struct base_bytes record;
+        fault = store_read_transaction(store, BASE_TEXT("t1"), &arena, &found, &record);
+    }
+    base_arena_release(&arena);
+    return fault == STORE_OK && found ? NULL : store;
+}
+
+static void many_readers_share_as_many_connections_as_there_may_be(void **state)
+{
+    struct world *world = *state;
+    world->stores[0] = open_store(world);
+    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
+    pthread_t threads[READERS];
+    bool all_read = true;
+    for (int i = 0; i < READERS; i++) {
+        base_assert(pthread_create(&threads[i], NULL, read_again_and_again, world->stores[0]) == 0);
+    }
+    for (int i = 0; i < READERS; i++) {
+        void *failed = NULL;
+        base_assert(pthread_join(threads[i], &failed) == 0);
+        all_read = all_read && failed == NULL;
+    }
+    assert_true(all_read);
+    /* One more writes. */
+    assert_true(database_ask(world->database, "SELECT count(*) " SERVERS) <=
+                BASE_DATABASE_READERS_MAX + 1);
 }
 
 /* --- a database that is not there, or takes no writes --- */
@@ -383,6 +472,9 @@ int main(void)
         SERVERS_TEST(a_connection_lost_in_the_commit_is_unknown),
         SERVERS_TEST(a_commit_that_was_told_not_to_wait_is_unknown),
         SERVERS_TEST(a_repeat_that_names_no_account_waits_too),
+        WORLD_TEST(an_end_of_a_copy_that_loses_its_connection_is_unknown),
+        WORLD_TEST(an_end_of_a_copy_that_was_told_not_to_wait_is_unknown),
+        WORLD_TEST(many_readers_share_as_many_connections_as_there_may_be),
         SERVERS_TEST(lost_connections_are_replaced_without_a_word_to_readers),
         WORLD_TEST(a_server_comes_up_before_its_database_and_outlives_it),
         SERVERS_TEST(a_database_that_takes_no_writes_is_unavailable_until_it_does),

@@ -67,14 +67,17 @@ enum store_fault postgres_copy_end(struct store *base)
         return STORE_UNAVAILABLE;
     }
     struct postgres_exchange exchange;
+    connection->warned = false;
     postgres_exchange_open(&exchange, connection);
     postgres_exchange_add_text(&exchange, unmark);
-    enum store_fault fault = STORE_OK;
+    /* Done, and perhaps not replicated as it was asked to be. */
     enum postgres_end end = postgres_exchange_end(&exchange);
+    enum store_fault fault = connection->warned ? STORE_UNKNOWN : STORE_OK;
     if (end != POSTGRES_DONE) {
-        fault = postgres_store_note_failure(store, end, &exchange);
         /* What was sent may have been done before the connection was lost. */
-        fault = end == POSTGRES_LOST ? STORE_UNKNOWN : fault;
+        bool alive = connection->link != NULL;
+        fault = postgres_store_note_failure(store, end, &exchange);
+        fault = alive ? fault : STORE_UNKNOWN;
     }
     postgres_exchange_close(&exchange);
     return fault;
