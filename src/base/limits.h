@@ -290,6 +290,9 @@
 /* Milliseconds for connecting and for asking the database of its state: a server that is there
  * answers at once, and one that is not must not keep a batch. */
 #define BASE_DATABASE_CONNECT_TIMEOUT_MS 2000
+/* Look-ups of names that are under way at once in the process, with those that nobody waits for any
+ * more: each is a thread, until its name server has answered or was given up. */
+#define BASE_LOOKUPS_MAX 16
 /* Milliseconds for all answers of one round trip. Beyond it the connection is given up: a batch is
  * retried for BASE_RETRY_TIMEOUT_MS, and its callers must hear of it then. */
 #define BASE_DATABASE_ANSWER_TIMEOUT_MS 8000

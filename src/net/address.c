@@ -31,8 +31,23 @@ bool net_split_address(struct base_text address, struct base_text *ret_host, uin
     return true;
 }
 
-struct addrinfo *net_resolve(struct base_text address, int flags, struct base_arena *arena,
-                             struct base_text *ret_message)
+/* Why a look-up gave nothing. */
+static const char *reason_of(enum net_lookup_end end, int error)
+{
+    switch (end) {
+    case NET_LOOKUP_LATE:
+        return "the name server did not answer in time";
+    case NET_LOOKUP_TOO_MANY:
+        return "too many names are being looked up, since the name server does not answer";
+    case NET_LOOKUP_NO_THREAD:
+        return "no thread can be started to look it up";
+    default:
+        return gai_strerror(error);
+    }
+}
+
+struct addrinfo *net_resolve(struct base_text address, int flags, int64_t until_ns,
+                             struct base_arena *arena, struct base_text *ret_message)
 {
     struct base_text host;
     uint16_t port;
@@ -46,13 +61,19 @@ struct addrinfo *net_resolve(struct base_text address, int flags, struct base_ar
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    int error = getaddrinfo(name.bytes, service.bytes, &hints, &found);
+    int error = 0;
+    enum net_lookup_end end = NET_LOOKUP_DONE;
+    if (until_ns == INT64_MAX) {
+        error = getaddrinfo(name.bytes, service.bytes, &hints, &found);
+    } else {
+        end = net_look_up(name.bytes, service.bytes, &hints, until_ns, &error, &found);
+    }
     if (error == EAI_MEMORY) {
         base_stop("out of memory (the address `%s` was looked up)", name.bytes);
     }
-    if (error != 0) {
+    if (end != NET_LOOKUP_DONE || error != 0) {
         *ret_message =
-            base_arena_print(arena, "no address for `%s`: %s", name.bytes, gai_strerror(error));
+            base_arena_print(arena, "no address for `%s`: %s", name.bytes, reason_of(end, error));
         return NULL;
     }
     return found;
@@ -77,7 +98,7 @@ bool net_is_loopback(struct base_text address)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message;
-    struct addrinfo *found = net_resolve(address, AI_PASSIVE, &arena, &message);
+    struct addrinfo *found = net_resolve(address, AI_PASSIVE, INT64_MAX, &arena, &message);
     bool loopback = found != NULL;
     for (const struct addrinfo *each = found; each != NULL; each = each->ai_next) {
         loopback = loopback && is_loopback(each->ai_addr);

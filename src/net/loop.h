@@ -101,10 +101,23 @@ struct net_server {
 
 /* --- address.c --- */
 
-/* The addresses of HOST:PORT, by getaddrinfo with `flags`; freed by freeaddrinfo. NULL:
- * *ret_message says why, in the arena. */
-struct addrinfo *net_resolve(struct base_text address, int flags, struct base_arena *arena,
-                             struct base_text *ret_message);
+/* The addresses of HOST:PORT, by getaddrinfo with `flags`; freed by freeaddrinfo. Nobody is waited
+ * for beyond until_ns, by base_now_mono_ns; INT64_MAX: as long as it takes. NULL: *ret_message says
+ * why, in the arena. */
+struct addrinfo *net_resolve(struct base_text address, int flags, int64_t until_ns,
+                             struct base_arena *arena, struct base_text *ret_message);
+
+/* --- lookup.c --- */
+
+enum net_lookup_end {
+    NET_LOOKUP_DONE,
+    NET_LOOKUP_LATE,     /* there was no answer in time */
+    NET_LOOKUP_TOO_MANY, /* BASE_LOOKUPS_MAX are under way */
+    NET_LOOKUP_NO_THREAD /* the system gives none */
+};
+/* getaddrinfo, but it ends in time. NET_LOOKUP_DONE: what it gave, and 0 or its error. */
+enum net_lookup_end net_look_up(const char *name, const char *service, const struct addrinfo *hints,
+                                int64_t until_ns, int *ret_error, struct addrinfo **ret_found);
 
 /* --- connection.c --- */
 

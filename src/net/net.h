@@ -160,7 +160,7 @@ void net_server_read_figures(struct net_server *server, struct net_figures *ret_
 /* A server, and how to reach it. With TLS the process must ignore SIGPIPE. */
 struct net_destination {
     struct base_text address; /* HOST:PORT */
-    int64_t timeout_ms;       /* for connection and handshake together */
+    int64_t timeout_ms;       /* for name, connection and handshake together */
     bool tls;                 /* with ALPN h2; the certificate must be for HOST */
     struct net_tls_files files;
 };
@@ -168,7 +168,8 @@ struct net_destination {
 struct net_stream;
 
 /* Connects and greets, within the timeout; after that nothing waits. NULL: *ret_message says why,
- * in the arena: no such host, nobody there, a certificate that is not believed. */
+ * in the arena: no such host, a name server that does not answer, nobody there, a certificate that
+ * is not believed. */
 struct net_stream *net_dial(const struct net_destination *destination, struct base_arena *arena,
                             struct base_text *ret_message);
 /* To be polled: for reading before another receive, once one has given NET_WAIT (until then TLS may

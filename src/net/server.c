@@ -51,7 +51,8 @@ static void name_address(struct net_server *server)
 static int open_listener(const struct net_options *options, struct base_arena *arena,
                          struct base_text *ret_message)
 {
-    struct addrinfo *found = net_resolve(options->listen, AI_PASSIVE, arena, ret_message);
+    struct addrinfo *found =
+        net_resolve(options->listen, AI_PASSIVE, INT64_MAX, arena, ret_message);
     if (found == NULL) {
         return -1;
     }

@@ -68,7 +68,7 @@ static int connect_one(const struct addrinfo *address, int64_t until_ns)
 static int connect_any(struct base_text address, int64_t until_ns, struct base_arena *arena,
                        struct base_text *ret_message)
 {
-    struct addrinfo *found = net_resolve(address, 0, arena, ret_message);
+    struct addrinfo *found = net_resolve(address, 0, until_ns, arena, ret_message);
     if (found == NULL) {
         return -1;
     }

@@ -38,8 +38,8 @@ spanner_credentials_open(const struct spanner_credentials_options *options,
  * since 1970.
  *
  * Any thread. A token from the metadata server may have to be waited for, up to
- * BASE_ACCESS_TOKEN_TIMEOUT_MS and the look-up of its name; only one thread asks, and the others
- * wait only while there is no good token.
+ * BASE_ACCESS_TOKEN_TIMEOUT_MS, the look-up of its name included; only one thread asks, and the
+ * others wait only while there is no good token.
  *
  * False: there is none, and *ret_message says why, in the arena. It may work later. Within
  * BASE_ACCESS_TOKEN_RETRY_WAIT_MS of a failure the same is said without another attempt. */

@@ -34,8 +34,8 @@ void spanner_service_account_release(struct spanner_service_account *account);
 /* --- the metadata server --- */
 
 /* Asks the metadata server at `host` (HOST or HOST:PORT; port 80 unless it is named) for a token of
- * the machine's own service account. Waits up to BASE_ACCESS_TOKEN_TIMEOUT_MS, and for as long as
- * the look-up of its name takes. The token and *ret_message are in the arena. False: *ret_message
+ * the machine's own service account. Waits up to BASE_ACCESS_TOKEN_TIMEOUT_MS, the look-up of its
+ * name included. The token and *ret_message are in the arena. False: *ret_message
  * says why there is none. Any thread. */
 bool spanner_metadata_fetch(struct base_text host, struct base_arena *arena,
                             struct spanner_token *ret_token,
