@@ -108,6 +108,7 @@ static void send_request(struct sim_world *world, struct sim_caller *caller, siz
  * decides how the caller goes on, as with a caller that has lost count. */
 static void send(struct sim_world *world, struct sim_caller *caller)
 {
+    base_assert(caller->tries_left > 0);
     if (sim_random_chance(&world->random, world->swarm.scatter)) {
         for (size_t i = 0; i < caller->n_commands; i++) {
             send_request(world, caller, 1, &caller->commands[i]);
@@ -123,7 +124,9 @@ static void send(struct sim_world *world, struct sim_caller *caller)
 static void send_again(struct sim_world *world, void *subject, uint64_t number)
 {
     struct sim_caller *caller = subject;
-    if (number != caller->operation) {
+    /* Several answers to one operation, each command's or each copy's, make several repeats:
+     * together they are no more than the tries that there are. What comes of the last decides. */
+    if (number != caller->operation || caller->tries_left == 0) {
         return;
     }
     for (size_t i = 0; i < caller->n_commands; i++) {
