@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 
+import kinds
 import test_contract
 import test_crash
 from server import BINARY, Grpc, Server
@@ -47,6 +48,13 @@ class Crash(test_crash.Crash):
 
 def zandaka(*arguments):
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True)
+
+
+class Kinds(kinds.Kinds, unittest.TestCase):
+    """A kind that some servers lack."""
+
+    def new_store(self):
+        return emulator.new_store()
 
 
 class Schema(unittest.TestCase):

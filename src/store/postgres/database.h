@@ -75,6 +75,8 @@ struct store_postgres {
     /* Set once the kinds are known to be right, and then unchanged. */
     _Atomic bool prepared;
     struct postgres_kind_map kind_map;
+    _Atomic bool kinds_grown;  /* another server has begun a kind that is not configured here */
+    _Atomic bool kind_missing; /* and an account with it was met, which cannot be answered for */
     _Atomic int64_t position_base;    /* of the database, as it was last looked at */
     struct ledger_kinds served_kinds; /* what was served, when opened only to read */
     struct base_arena kinds_arena;
@@ -119,7 +121,11 @@ void postgres_store_note(struct store_postgres *store, enum postgres_state state
  * does may be another of the URL's. */
 enum store_fault postgres_store_note_failure(struct store_postgres *store, enum postgres_end end,
                                              const struct postgres_exchange *exchange);
-/* The same, from a load that went well. */
+/* Notes that an account was met which has a balance of a kind that is not configured. Kinds and
+ * balances stay for ever, and so does this: the store serves all other accounts, and is not ready.
+ */
+void postgres_store_note_kind_missing(struct store_postgres *store);
+/* Notes a load that went well. */
 void postgres_store_note_load(struct store_postgres *store);
 
 /* --- kinds.c --- */

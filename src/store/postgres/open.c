@@ -34,6 +34,10 @@ static const char *const reasons[] = {
     [POSTGRES_REFUSED_ACCESS] = "the database refuses what it is asked",
 };
 
+static const char kind_missing[] =
+    "an account has a balance of a kind that another server began and this configuration lacks: "
+    "add the kind's section and start again";
+
 void postgres_store_note(struct store_postgres *store, enum postgres_state state,
                          const char *message)
 {
@@ -80,6 +84,13 @@ bool postgres_store_may_be_back_soon(struct store_postgres *store)
                 now_mono_ns - store->down_mono_ns < BASE_UNAVAILABLE_TIMEOUT_MS * BASE_NS_PER_MS;
     (void)pthread_mutex_unlock(&store->lock);
     return soon;
+}
+
+void postgres_store_note_kind_missing(struct store_postgres *store)
+{
+    if (!atomic_exchange(&store->kind_missing, true)) {
+        base_log(BASE_LOG_WARNING, "%s", kind_missing);
+    }
 }
 
 enum store_fault postgres_store_note_failure(struct store_postgres *store, enum postgres_end end,
@@ -139,7 +150,7 @@ static void try_later(struct store_postgres *store)
 }
 
 /* Looks at the answer to POSTGRES_READ_STORE. */
-static enum postgres_state judge_store(const struct store_postgres *store, const PGresult *result,
+static enum postgres_state judge_store(struct store_postgres *store, const PGresult *result,
                                        int64_t *ret_position_base)
 {
     if (PQntuples(result) != 1) {
@@ -157,10 +168,11 @@ static enum postgres_state judge_store(const struct store_postgres *store, const
     if (postgres_row_bool(&row, 2) && !store->only_reads) {
         return POSTGRES_READ_ONLY;
     }
-    /* A kind that another server has added since: it would be missing in our answers. */
     int64_t n_kinds = postgres_row_int64(&row, 3);
-    if (atomic_load(&store->prepared) && n_kinds > (int64_t)store->base.kinds->n_kinds) {
-        return POSTGRES_KIND_MISSING;
+    if (atomic_load(&store->prepared) && n_kinds > (int64_t)store->base.kinds->n_kinds &&
+        !atomic_exchange(&store->kinds_grown, true)) {
+        base_log(BASE_LOG_WARNING, "another server has begun a kind that this configuration lacks: "
+                                   "add its section here too, before the kind is used");
     }
     return row.failed ? POSTGRES_OTHER_SCHEMA : POSTGRES_SERVING;
 }
@@ -359,8 +371,13 @@ static bool postgres_ready(struct store *base, const char **ret_reason)
     (void)pthread_mutex_unlock(&store->lock);
     if (state != POSTGRES_SERVING) {
         *ret_reason = reasons[state];
+        return false;
     }
-    return state == POSTGRES_SERVING;
+    if (atomic_load(&store->kind_missing)) {
+        *ret_reason = kind_missing;
+        return false;
+    }
+    return true;
 }
 
 /* --- opening and closing --- */

@@ -239,7 +239,7 @@ static int compare_found(const void *a, const void *b)
 
 /* The accounts in the rows, which stand in the order of their ids: an account has a row for each of
  * its balances. */
-static enum store_fault take_accounts(const struct store_postgres *store, const PGresult *result,
+static enum store_fault take_accounts(struct store_postgres *store, const PGresult *result,
                                       struct base_arena *arena, size_t *ret_n,
                                       struct ledger_account *found)
 {
@@ -258,6 +258,7 @@ static enum store_fault take_accounts(const struct store_postgres *store, const 
             return STORE_CORRUPT;
         }
         if (!known) {
+            postgres_store_note_kind_missing(store);
             return STORE_UNAVAILABLE;
         }
     }
@@ -353,7 +354,7 @@ static int64_t stored_kinds(const struct store_postgres *store, uint64_t kind_nu
 
 /* The rows: the bounds of what was looked at, and beside them an entry, or NULLs where none was
  * wanted. No row at all: there is no such account. */
-static enum store_fault take_page(const struct store_postgres *store,
+static enum store_fault take_page(struct store_postgres *store,
                                   const struct store_entries_query *query, const PGresult *result,
                                   struct base_arena *arena, struct store_entries_page *page)
 {
@@ -375,8 +376,12 @@ static enum store_fault take_page(const struct store_postgres *store,
             *entry = (struct ledger_entry){.account_id = account_id};
             known = postgres_read_entry(store, &row, FIRST, arena, entry);
         }
-        if (row.failed || !known) {
-            return row.failed ? STORE_CORRUPT : STORE_UNAVAILABLE;
+        if (row.failed) {
+            return STORE_CORRUPT;
+        }
+        if (!known) {
+            postgres_store_note_kind_missing(store);
+            return STORE_UNAVAILABLE;
         }
         page->next_below_sequence =
             oldest > 1 && oldest_time_us >= query->start_time_us ? oldest : 0;

@@ -167,8 +167,9 @@ static bool take_accounts(struct postgres_session *session, const PGresult *resu
     return true;
 }
 
-/* A balance of a kind that only another server has is none of this batch's business. */
-static bool take_balances(const struct store_postgres *store, struct postgres_session *session,
+/* A balance of a kind that only another server has is none of this batch's business; only reads of
+ * the account cannot be answered. */
+static bool take_balances(struct store_postgres *store, struct postgres_session *session,
                           const PGresult *result, const struct ledger_facts *facts)
 {
     int n_rows = PQntuples(result);
@@ -182,6 +183,8 @@ static bool take_balances(const struct store_postgres *store, struct postgres_se
         int kind_number = postgres_read_balance(store, &row, 1, account);
         if (kind_number >= 0) {
             session->stored_kinds[place] |= UINT64_C(1) << kind_number;
+        } else if (!row.failed) {
+            postgres_store_note_kind_missing(store);
         }
         bool has_some = postgres_row_int64(&row, 2) > 0 || postgres_row_int64(&row, 3) > 0;
         /* Money without a history came from nowhere. */
@@ -215,8 +218,8 @@ static bool take_transactions(const PGresult *result, const struct ledger_facts 
     return true;
 }
 
-static enum store_fault take_facts(const struct store_postgres *store,
-                                   struct postgres_session *session, const struct loading *loading,
+static enum store_fault take_facts(struct store_postgres *store, struct postgres_session *session,
+                                   const struct loading *loading,
                                    const struct postgres_exchange *exchange,
                                    const struct ledger_facts *facts)
 {

@@ -82,6 +82,8 @@ struct store_spanner {
     /* Set once the kinds are known to be right, and then unchanged. */
     _Atomic bool prepared;
     struct spanner_kind_map kind_map;
+    _Atomic bool kinds_grown;  /* another server has begun a kind that is not configured here */
+    _Atomic bool kind_missing; /* and an account with it was met, which cannot be answered for */
     struct ledger_kinds served_kinds; /* what was served, when opened only to read */
     struct base_arena kinds_arena;
 
@@ -127,6 +129,10 @@ void spanner_store_note(struct store_spanner *store, enum spanner_state state, c
  * STORE_OK or STORE_UNKNOWN. */
 enum store_fault spanner_store_note_failure(struct store_spanner *store,
                                             const struct spanner_result *result);
+/* Notes that an account was met which has a balance of a kind that is not configured. Kinds and
+ * balances stay for ever, and so does this: the store serves all other accounts, and is not ready.
+ */
+void spanner_store_note_kind_missing(struct store_spanner *store);
 
 /* A connection for reading, from those that are free or a new one; NULL: there is none to be had.
  * Given back when done with; one that was lost meanwhile is dropped. */

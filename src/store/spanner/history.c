@@ -6,7 +6,7 @@
 
 /* A page under construction. */
 struct page {
-    const struct store_spanner *store;
+    struct store_spanner *store;
     const struct store_entries_query *query;
     struct base_arena *arena;
     struct base_arena *scratch;
@@ -51,6 +51,7 @@ static enum store_fault look_at_rows(struct page *page, const struct spanner_row
             return STORE_CORRUPT;
         }
         if (!known) {
+            spanner_store_note_kind_missing(page->store);
             return STORE_UNAVAILABLE;
         }
         for (size_t at = row.n_entries; at > 0 && !page->ended; at--) {

@@ -36,6 +36,10 @@ static const char *const reasons[] = {
     [SPANNER_REFUSED_ACCESS] = "Spanner refuses what it is asked",
 };
 
+static const char kind_missing[] =
+    "an account has a balance of a kind that another server began and this configuration lacks: "
+    "add the kind's section and start again";
+
 void spanner_store_note(struct store_spanner *store, enum spanner_state state, const char *message)
 {
     (void)pthread_mutex_lock(&store->lock);
@@ -82,6 +86,13 @@ static enum spanner_state state_of_absence(const struct spanner_result *result,
     }
     *ret_fault = STORE_CONFLICT;
     return SPANNER_SERVING;
+}
+
+void spanner_store_note_kind_missing(struct store_spanner *store)
+{
+    if (!atomic_exchange(&store->kind_missing, true)) {
+        base_log(BASE_LOG_WARNING, "%s", kind_missing);
+    }
 }
 
 enum store_fault spanner_store_note_failure(struct store_spanner *store,
@@ -141,8 +152,7 @@ static void try_later(struct store_spanner *store, const char *message)
     (void)pthread_mutex_unlock(&store->lock);
 }
 
-static enum spanner_state judge_store(const struct store_spanner *store, int64_t version,
-                                      size_t n_kinds)
+static enum spanner_state judge_store(struct store_spanner *store, int64_t version, size_t n_kinds)
 {
     if (version == SPANNER_SCHEMA_VERSION_COPYING && !store->copying) {
         return SPANNER_COPYING;
@@ -150,9 +160,12 @@ static enum spanner_state judge_store(const struct store_spanner *store, int64_t
     if (version != (store->copying ? SPANNER_SCHEMA_VERSION_COPYING : SPANNER_SCHEMA_VERSION)) {
         return version == 0 ? SPANNER_NO_SCHEMA : SPANNER_OTHER_SCHEMA;
     }
-    /* A kind that another server has added since: it would be missing in our answers. */
-    bool grown = atomic_load(&store->prepared) && n_kinds > store->base.kinds->n_kinds;
-    return grown && !store->only_reads ? SPANNER_KIND_MISSING : SPANNER_SERVING;
+    if (atomic_load(&store->prepared) && n_kinds > store->base.kinds->n_kinds &&
+        !atomic_exchange(&store->kinds_grown, true)) {
+        base_log(BASE_LOG_WARNING, "another server has begun a kind that this configuration lacks: "
+                                   "add its section here too, before the kind is used");
+    }
+    return SPANNER_SERVING;
 }
 
 /* What must be right before anything is served. Once for the store. False: the state is noted. */
@@ -308,8 +321,13 @@ static bool spanner_ready(struct store *base, const char **ret_reason)
     (void)pthread_mutex_unlock(&store->lock);
     if (state != SPANNER_SERVING) {
         *ret_reason = reasons[state];
+        return false;
     }
-    return state == SPANNER_SERVING;
+    if (atomic_load(&store->kind_missing)) {
+        *ret_reason = kind_missing;
+        return false;
+    }
+    return true;
 }
 
 /* --- opening and closing --- */

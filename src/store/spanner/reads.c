@@ -229,9 +229,8 @@ static int compare_accounts(const void *a, const void *b)
 }
 
 /* The accounts that are there, sorted by id; in the arena. */
-static enum store_fault take_accounts(const struct store_spanner *store,
-                                      const struct spanner_rows *rows, struct base_arena *arena,
-                                      struct ledger_account *found)
+static enum store_fault take_accounts(struct store_spanner *store, const struct spanner_rows *rows,
+                                      struct base_arena *arena, struct ledger_account *found)
 {
     for (size_t i = 0; i < rows->n_rows; i++) {
         struct spanner_row row = {.rows = rows, .row = i};
@@ -242,6 +241,7 @@ static enum store_fault take_accounts(const struct store_spanner *store,
             return STORE_CORRUPT;
         }
         if (!known) {
+            spanner_store_note_kind_missing(store);
             return STORE_UNAVAILABLE;
         }
     }

@@ -195,7 +195,7 @@ static enum store_fault take_accounts(struct store_spanner *store, const struct 
             return STORE_CORRUPT;
         }
         if (!known) {
-            spanner_store_note(store, SPANNER_KIND_MISSING, "");
+            spanner_store_note_kind_missing(store);
             return STORE_UNAVAILABLE;
         }
     }
