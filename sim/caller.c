@@ -39,9 +39,13 @@ static void give_up(struct sim_world *world, struct sim_caller *caller)
     send_again(world, caller, caller->operation);
 }
 
-/* After a pause that doubles, and is never the same for two. */
+/* After a pause that doubles, and is never the same for two. Once for all the answers to one send:
+ * of an operation that is scattered there are many. */
 static void retry_or_give_up(struct sim_world *world, struct sim_caller *caller)
 {
+    if (caller->retrying) {
+        return;
+    }
     if (caller->tries_left == 0) {
         give_up(world, caller);
         return;
@@ -49,6 +53,7 @@ static void retry_or_give_up(struct sim_world *world, struct sim_caller *caller)
     unsigned tried = caller->fencing ? FENCE_TRIES - caller->tries_left
                                      : world->swarm.tries - caller->tries_left;
     int64_t pause_ns = BACKOFF_FIRST_NS << (tried < 8 ? tried : 8);
+    caller->retrying = true;
     sim_after(world, sim_random_between(&world->random, pause_ns / 2, pause_ns), send_again, caller,
               caller->operation);
 }
@@ -116,6 +121,8 @@ static void send(struct sim_world *world, struct sim_caller *caller)
     } else {
         send_request(world, caller, caller->n_commands, caller->commands);
     }
+    base_assert(caller->tries_left > 0);
+    caller->retrying = false;
     caller->send++;
     caller->tries_left--;
     sim_after(world, world->swarm.timeout_ns, time_out, caller, caller->send);

@@ -113,6 +113,7 @@ static void wait_between_retries(void *context, int64_t duration_ns)
     }
 }
 
+static void end_delivery(struct sim_delivery *delivery);
 static void forget_deliveries(struct sim_server *server);
 static void fall(struct sim_server *server);
 
@@ -162,11 +163,11 @@ void sim_server_wake(struct sim_server *server)
 static void forget_deliveries(struct sim_server *server)
 {
     struct sim_world *world = server->world;
-    for (struct sim_delivery *at = server->deliveries; at != NULL; at = at->next) {
-        at->ended = true;
-        auditor_lost(world->auditor, &at->request);
+    while (server->deliveries != NULL) {
+        struct sim_delivery *delivery = server->deliveries;
+        end_delivery(delivery);
+        auditor_lost(world->auditor, &delivery->request);
     }
-    server->deliveries = NULL;
 }
 
 /* Away with the service; what a dead one still does in closing counts for nobody. */
@@ -248,13 +249,31 @@ void sim_server_begin_falling(struct sim_world *world)
 
 /* --- requests --- */
 
+/* A queue that is full holds thousands of them: sums are kept, and nothing is walked. */
+static void begin_delivery(struct sim_delivery *delivery)
+{
+    struct sim_server *server = delivery->server;
+    size_t *caller_held = &delivery->attempt->caller->n_held[server->number];
+    delivery->request.n_ahead = server->n_held;
+    delivery->request.n_ahead_own = *caller_held;
+    server->n_held += delivery->request.n_commands;
+    *caller_held += delivery->request.n_commands;
+    delivery->next = server->deliveries;
+    if (delivery->next != NULL) {
+        delivery->next->newer = delivery;
+    }
+    server->deliveries = delivery;
+}
+
 static void end_delivery(struct sim_delivery *delivery)
 {
-    struct sim_delivery **link = &delivery->server->deliveries;
-    while (*link != delivery) {
-        link = &(*link)->next;
+    struct sim_server *server = delivery->server;
+    server->n_held -= delivery->request.n_commands;
+    delivery->attempt->caller->n_held[server->number] -= delivery->request.n_commands;
+    if (delivery->next != NULL) {
+        delivery->next->newer = delivery->newer;
     }
-    *link = delivery->next;
+    *(delivery->newer != NULL ? &delivery->newer->next : &server->deliveries) = delivery->next;
     delivery->ended = true;
 }
 
@@ -320,18 +339,11 @@ void sim_server_hand_over(struct sim_server *server, const struct sim_attempt *a
         .done = done,
         .context = delivery,
     };
-    delivery->next = server->deliveries;
-    server->deliveries = delivery;
+    begin_delivery(delivery);
     world->counts[SIM_COUNT_HANDED_OVER] += attempt->n_commands;
     for (size_t i = 0; i < attempt->n_commands; i++) {
         sim_tell_command(world, &attempt->commands[i], "server %u gets: %s", server->number,
                          sim_command_text(world, &attempt->commands[i]));
-    }
-    for (const struct sim_delivery *at = delivery->next; at != NULL; at = at->next) {
-        delivery->request.n_ahead += at->request.n_commands;
-        if (at->attempt->caller == attempt->caller) {
-            delivery->request.n_ahead_own += at->request.n_commands;
-        }
     }
     auditor_handed_over(world->auditor, &delivery->request);
     enum base_reason reason = service_submit(server->service, &delivery->call);

@@ -91,7 +91,8 @@ struct sim_server {
     int64_t clock_offset_us;
     int64_t clock_shown_us; /* the last time that it was looked at */
     size_t n_late;
-    struct sim_delivery *deliveries; /* that it has */
+    struct sim_delivery *deliveries; /* that it has, the newest first */
+    size_t n_held;                   /* commands of these */
     jmp_buf crash;
 };
 
@@ -111,6 +112,7 @@ struct sim_delivery {
     const struct sim_attempt *attempt;
     struct sim_server *server;
     bool ended; /* answered, or its server has died */
+    struct sim_delivery *newer;
     struct sim_delivery *next;
 };
 
@@ -121,7 +123,9 @@ struct sim_caller {
     size_t n_commands;
     struct ledger_command *commands;
     unsigned tries_left;
-    bool fencing; /* it has given up, and wants to be certain */
+    bool retrying;                  /* it sends again after its pause */
+    bool fencing;                   /* it has given up, and wants to be certain */
+    size_t n_held[SIM_SERVERS_MAX]; /* commands of its deliveries that each server has */
 };
 
 struct sim_id {
