@@ -78,12 +78,18 @@ struct base_text fake_spanner_database(struct base_arena *arena)
     return url;
 }
 
-struct store *fake_spanner_store(struct base_text url, const struct ledger_kinds *kinds)
+struct store *fake_spanner_try_store(struct base_text url, const struct ledger_kinds *kinds,
+                                     struct base_arena *arena, struct base_text *ret_message)
 {
     struct store_spanner_options options = options_of(url, kinds);
+    return store_spanner_open(&options, arena, ret_message);
+}
+
+struct store *fake_spanner_store(struct base_text url, const struct ledger_kinds *kinds)
+{
     struct base_arena arena = BASE_ARENA_EMPTY;
     struct base_text message = BASE_TEXT("");
-    struct store *store = store_spanner_open(&options, &arena, &message);
+    struct store *store = fake_spanner_try_store(url, kinds, &arena, &message);
     if (store == NULL) {
         base_stop("%.*s", BASE_TEXT_ARGS(message));
     }

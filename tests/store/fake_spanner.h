@@ -25,5 +25,8 @@ long fake_spanner_count(const char *what);
 struct base_text fake_spanner_database(struct base_arena *arena);
 /* Opens a store on it. */
 struct store *fake_spanner_store(struct base_text url, const struct ledger_kinds *kinds);
+/* The same, but it may be refused: NULL, and why, in the arena. */
+struct store *fake_spanner_try_store(struct base_text url, const struct ledger_kinds *kinds,
+                                     struct base_arena *arena, struct base_text *ret_message);
 
 #endif

@@ -135,6 +135,8 @@ static const struct {
      "UPDATE zandaka.entries SET kind_number = 64",
      {read_history, walk_entries}},
     {"UPDATE zandaka.entries SET create_time = '-infinity'", {read_history, walk_entries}},
+    {"UPDATE zandaka.entries SET operation = 7", {read_history, walk_entries}},
+    {"UPDATE zandaka.entries SET operation = 3", {read_history, walk_entries}}, /* a fence */
 };
 
 static void what_makes_no_sense_is_a_fault_to_all_who_ask(void **state)

@@ -315,6 +315,10 @@ bool postgres_read_entry(const struct store_postgres *store, struct postgres_row
     entry->held_amount_minor = postgres_row_int64(row, first + 6);
     entry->held_after_minor = postgres_row_int64(row, first + 7);
     entry->create_time_us = postgres_row_time(row, first + 8);
+    /* A cancel touches no account, so it has no entries (contract 3.7). */
+    if (entry->operation != RECORD_OPERATION_ADD && entry->operation != RECORD_OPERATION_CONSUME) {
+        row->failed = true;
+    }
     if (record_decode(arena, postgres_row_bytes(row, first + 9), &transaction)) {
         /* The record's texts point into the result, which goes. */
         entry->original_transaction_id =

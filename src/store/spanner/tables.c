@@ -163,16 +163,21 @@ bool spanner_take_entries(const struct store_spanner *store, const struct spanne
     enum { KINDS, AMOUNTS, BALANCES_AFTER, HELD_AMOUNTS, HELD_AFTER, LISTS };
     struct spanner_row row = {.rows = rows, .row = number};
     int64_t lists[LISTS][BASE_LEGS_MAX];
+    int64_t operation = spanner_row_int64(&row, 3);
     const struct ledger_entry shared = {
         .account_id = base_arena_text(arena, spanner_row_id(&row, 0)),
         .sequence = spanner_row_int64(&row, 1),
         .transaction_id = base_arena_text(arena, spanner_row_id(&row, 2)),
-        .operation = (enum record_operation)spanner_row_int64(&row, 3),
+        .operation = (enum record_operation)operation,
         .create_time_us = spanner_row_time(&row, 4),
     };
     size_t n = spanner_row_int64s(&row, 5, lists[KINDS], BASE_LEGS_MAX);
     for (size_t list = AMOUNTS; list < LISTS; list++) {
         take_numbers(&row, 5 + list, n, lists[list]);
+    }
+    /* A cancel touches no account, so it has no entries (contract 3.7). */
+    if (operation != RECORD_OPERATION_ADD && operation != RECORD_OPERATION_CONSUME) {
+        row.failed = true;
     }
     if (n == 0 || shared.sequence < 1 || shared.sequence > INT64_MAX - BASE_LEGS_MAX) {
         row.failed = true;

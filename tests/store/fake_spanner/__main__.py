@@ -12,6 +12,8 @@ line on standard input, answers each with one line, and ends when the input does
     multiplexed yes|no      what sessions it gives from now on
     database NAME           makes an empty database, and its instance
     table NAME STATEMENT    makes a table in it
+    spoil NAME TABLE COLUMN VALUE   puts a value, as Python writes it, into that column of every row of
+                            the table, whatever schema and checks say; a text goes out as it is
     revoke                  refuses all tokens that were shown so far
     seed N                  of what is random
     rate METHOD FAULT P     the share of the method's calls that get the fault (faults.py has them)
@@ -27,6 +29,7 @@ line on standard input, answers each with one line, and ends when the input does
 
 Exit status 77, with the reason, where Python's gRPC or protoc is not installed.
 """
+import ast
 import concurrent.futures
 import pathlib
 import shutil
@@ -101,6 +104,8 @@ def obey(words, service, admin, proxy):
             service.create_database(words[1], [])
         elif words[0] == "table":
             service.databases[words[1]].apply([" ".join(words[2:])])
+        elif words[0] == "spoil":
+            service.databases[words[1]].spoil(*words[2:4], ast.literal_eval(" ".join(words[4:])))
         elif words[0] == "revoke":
             service.revoked_tokens |= service.shown_tokens
         elif words[0] == "seed":

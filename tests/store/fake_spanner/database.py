@@ -58,6 +58,11 @@ class Database:
             raise Refused("NOT_FOUND", f"Table not found: {name}")
         return self.tables[name], self.rows[name]
 
+    def spoil(self, table, column, value):
+        """What no client could write: the keys and indexes stay where they were."""
+        for versions in self.table(table)[1].versions.values():
+            versions.append((self.now_us(), versions[-1][1] | {column: value}))
+
     # --- time ---
 
     def now_us(self):

@@ -76,16 +76,16 @@ def read_value(value, column):
 def fill_scalar(value, column, found):
     if found is None:
         value.null_value = 0
+    elif isinstance(found, str):
+        value.string_value = found
     elif column.kind == "BOOL":
         value.bool_value = found
     elif column.kind == "INT64":
         value.string_value = str(found)
     elif column.kind == "BYTES":
         value.string_value = base64.b64encode(found).decode()
-    elif column.kind == "TIMESTAMP":
-        value.string_value = print_time(found)
     else:
-        value.string_value = found
+        value.string_value = print_time(found)
 
 
 def fill_value(value, column, found):
