@@ -2,7 +2,7 @@
 """Moving house: `zandaka copy` from the embedded store to PostgreSQL and back, interrupted and gone
 on with, and everything that it must refuse.
 
-ZANDAKA_SEED repeats a run's choices.
+ZANDAKA_SEED repeats a run's choices; ZANDAKA_COPY_FAULTS (6) says how often a copy is cut short.
 """
 import hashlib
 import os
@@ -22,6 +22,7 @@ from postgres import Cluster
 from server import BINARY, Grpc, Server
 
 SEED = int(os.environ.get("ZANDAKA_SEED", time.time_ns() % 10**9))
+FAULTS = int(os.environ.get("ZANDAKA_COPY_FAULTS", "6"))
 KINDS = ["points", "money", "miles", "old"]
 CONFIG = "".join(f"[kind.{kind}]\n" for kind in KINDS)
 CALLS = 24
@@ -260,6 +261,74 @@ class Copy(unittest.TestCase):
                           f"WHERE relname = '{table}' AND NOT granted", database) == "0":
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+    def cut_short(self, source, target, within_s):
+        """Begins the copy, and at a random moment ends it, or the database, without a warning. What
+        became of it: `done`, or by what it was ended."""
+        fault = whole.random.choice(["copy", "stop immediate", "kill"])
+        process = subprocess.Popen([BINARY, "copy", "--from", source, "--to", target],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(whole.random.uniform(0, within_s))
+        if fault == "copy":
+            process.send_signal(signal.SIGKILL)
+        else:
+            cluster.command(fault)
+            cluster.command("start")
+        _, said = process.communicate(timeout=300)
+        self.assertIn(process.returncode, [0, -signal.SIGKILL if fault == "copy" else 1], said)
+        return "done" if process.returncode == 0 else fault
+
+    def assert_whole_or_closed(self, store, empty):
+        """Whether the copy has come to its end. Before its beginning there is an empty store, or none."""
+        verified = run("verify", "--store", store)
+        if verified.returncode == 0:
+            self.assertIn(verified.stdout, (whole.verdict, empty))
+            return verified.stdout == whole.verdict
+        if "no store there" not in verified.stderr:
+            self.assert_closed(store)
+        return False
+
+    def finish(self, source, target):
+        """Goes on to the end, unless that was reached before anybody was told."""
+        copied = copy(source, target)
+        if copied.returncode != 0:
+            self.refused(copied, "holds a store already")
+
+    def go_on_after_faults(self, new_target):
+        """Copies that are cut short until they are whole, until there were FAULTS."""
+        faults = []
+        within_s = self.time_of_a_copy
+        while len(faults) < FAULTS:
+            source, target, server, empty = new_target()
+            ended = False
+            while not ended and len(faults) < FAULTS:
+                fault = self.cut_short(source, target, within_s)
+                if fault != "done":
+                    faults.append(fault)
+                ended = self.assert_whole_or_closed(server, empty)
+                self.assertTrue(ended or fault != "done")
+            self.finish(source, target)
+            self.assert_same(server)
+        print(f"cut short by: {', '.join(faults)}", flush=True)
+
+    def test_wherever_it_or_the_database_is_ended_it_goes_on(self):
+        owner, server, _ = new_database()
+        empty = whole.verify(server)
+        before = time.monotonic()
+        self.done(copy(whole.store, owner))
+        self.time_of_a_copy = time.monotonic() - before
+
+        def database():
+            target_owner, target_server, _ = new_database()
+            return whole.store, target_owner, target_server, empty
+
+        def directory():
+            target = f"rocksdb:{whole.new_directory()}/store"
+            return server, target, target, None
+
+        for new_target in database, directory:
+            with self.subTest(new_target.__name__):
+                self.go_on_after_faults(new_target)
 
     def test_ended_on_its_way_to_a_directory_it_goes_on(self):
         """Each time it may write a little more, and is ended by the system when that is spent."""
