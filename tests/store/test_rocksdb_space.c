@@ -48,6 +48,36 @@ static void below_the_reserve_writes_are_refused_and_reads_go_on(void **state)
     store_close(store);
 }
 
+/* Recovery writes, too: up to the write buffers, or the reserve where that is less. */
+static void a_store_is_not_opened_to_write_where_there_is_no_room(void **state)
+{
+    struct rocksdb_test *test = *state;
+    store_close(rocksdb_test_store(test));
+    static const struct {
+        uint64_t write_buffers_bytes;
+        uint64_t reserve_bytes;
+        bool opens;
+    } rows[] = {{UINT64_MAX, UINT64_MAX, false},
+                {64 * MIB, UINT64_MAX, true},
+                {UINT64_MAX, 64 * MIB, true}};
+    uint64_t ordinary_bytes = test->options.write_buffers_bytes;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        test->options.write_buffers_bytes = rows[i].write_buffers_bytes;
+        test->options.free_space_reserve_bytes = rows[i].reserve_bytes;
+        struct store *store = rocksdb_test_store(test);
+        assert_int_equal(store != NULL, rows[i].opens);
+        if (store != NULL) {
+            store_close(store);
+        } else {
+            assert_true(rocksdb_test_said(test, "MiB free and opening needs"));
+            test->options.write_buffers_bytes = ordinary_bytes;
+            store = rocksdb_test_store_to_read(test);
+            assert_non_null(store);
+            store_close(store);
+        }
+    }
+}
+
 static void writes_are_taken_again_when_space_returns(void **state)
 {
     struct rocksdb_test *test = *state;
@@ -84,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SPACE_TEST(below_the_reserve_writes_are_refused_and_reads_go_on),
+        SPACE_TEST(a_store_is_not_opened_to_write_where_there_is_no_room),
         SPACE_TEST(writes_are_taken_again_when_space_returns),
     };
     return cmocka_run_group_tests_name("store/rocksdb: free space", tests, NULL, NULL);
