@@ -31,6 +31,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import hanging
@@ -98,16 +99,16 @@ class Build:
             last = lines.strip().splitlines()[-1]
             self.links[name] = shlex.split(last.removeprefix(": && ").removesuffix(" && :"))
             begin = time.monotonic()
-            if not self.run(name, self.folder / "tests" / name, WORK, 600):
+            if not self.run(name, self.folder / "tests" / name, 600):
                 sys.exit(f"{name} fails or is skipped without any mutation, in the build {self.folder}")
             self.seconds[name] = time.monotonic() - begin
         self.links = {name: self.links[name] for name in sorted(names, key=self.seconds.get)}
 
-    def run(self, name: str, binary: pathlib.Path, place: pathlib.Path, limit_s: float) -> bool:
+    def run(self, name: str, binary: pathlib.Path, limit_s: float) -> bool:
         """Whether the test passes. Its files and its processes are gone afterwards."""
-        scratch = place / "scratch"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
+        # A short path: a database's socket is below it.
+        scratch = pathlib.Path(tempfile.mkdtemp(prefix="zandaka-mutant-"))
+        scratch.chmod(0o755)
         process = subprocess.Popen(
             self.runner + [str(binary), *ARGUMENTS.get((self.tested, name), [])], cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -155,7 +156,7 @@ class Build:
             command[at + 1] = str(binary)
             command[at + 2:at + 2] = [str(path) for path in objects]
             subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
-            passes = self.run(name, binary, place, 10 + 10 * self.seconds[name])
+            passes = self.run(name, binary, 10 + 10 * self.seconds[name])
             binary.unlink()
             if not passes:
                 return f"{name} ({self.name or 'plain'})"
