@@ -204,7 +204,7 @@ def copy_tree() -> None:
             wanted.add(copy)
             if not copy.exists() or copy.read_bytes() != path.read_bytes():
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
+                shutil.copy(path, copy)  # with its mode: some are run
     for copy in list(TREE.rglob("*")):
         if copy.is_file() and copy not in wanted:
             copy.unlink()
