@@ -25,18 +25,33 @@ static struct {
     atomic_bool fails;
 } watched;
 
+static bool may_sync(int fd)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0 || file.st_ino != watched.inode) {
+        return true;
+    }
+    watched.n_syncs++;
+    return !watched.fails;
+}
+
 /* In the place of the C library's, for the store as for RocksDB. */
 int fsync(int fd)
 {
-    struct stat file;
-    if (fstat(fd, &file) == 0 && file.st_ino == watched.inode) {
-        watched.n_syncs++;
-        if (watched.fails) {
-            errno = EIO;
-            return -1;
-        }
+    if (!may_sync(fd)) {
+        errno = EIO;
+        return -1;
     }
     return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    if (!may_sync(fd)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
 }
 
 static void watch(const char *path)
@@ -225,6 +240,20 @@ static void a_mark_that_cannot_be_read_is_refused(void **state)
     assert_int_equal(rmdir(path_of(test, "zandaka.mark")), 0);
 }
 
+static void each_batch_is_synced_before_its_commit_ends(void **state)
+{
+    struct rocksdb_test *test = *state;
+    struct store *store = rocksdb_test_store(test);
+    assert_non_null(store);
+    rocksdb_test_fill(store, 1, 1);
+    watch(path_of(test, place_find_file(test->place, ".log")));
+    for (unsigned i = 1; i <= 3; i++) {
+        rocksdb_test_fill(store, 1 + (int)i, 1);
+        assert_int_equal(watched.n_syncs, i);
+    }
+    store_close(store);
+}
+
 static void a_mark_that_cannot_be_synced_is_refused(void **state)
 {
     struct rocksdb_test *test = *state;
@@ -296,6 +325,7 @@ int main(void)
         DIRECTORY_TEST(a_store_leaves_no_file_open),
         DIRECTORY_TEST(a_directory_that_is_made_is_its_owners_alone),
         DIRECTORY_TEST(a_mark_that_cannot_be_read_is_refused),
+        DIRECTORY_TEST(each_batch_is_synced_before_its_commit_ends),
         DIRECTORY_TEST(a_mark_that_cannot_be_synced_is_refused),
         DIRECTORY_TEST(a_mark_that_lost_all_it_held_is_damaged),
         DIRECTORY_TEST(what_names_the_manifest_is_damaged_or_cannot_be_read),
