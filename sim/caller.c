@@ -121,7 +121,6 @@ static void send(struct sim_world *world, struct sim_caller *caller)
     } else {
         send_request(world, caller, caller->n_commands, caller->commands);
     }
-    base_assert(caller->tries_left > 0);
     caller->retrying = false;
     caller->send++;
     caller->tries_left--;
@@ -131,9 +130,7 @@ static void send(struct sim_world *world, struct sim_caller *caller)
 static void send_again(struct sim_world *world, void *subject, uint64_t number)
 {
     struct sim_caller *caller = subject;
-    /* Several answers to one operation, each command's or each copy's, make several repeats:
-     * together they are no more than the tries that there are. What comes of the last decides. */
-    if (number != caller->operation || caller->tries_left == 0) {
+    if (number != caller->operation) {
         return;
     }
     for (size_t i = 0; i < caller->n_commands; i++) {
