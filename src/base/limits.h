@@ -373,6 +373,9 @@
 /* The wait before a commit of which nothing was heard is asked again doubles between these. */
 #define BASE_SPANNER_REPEAT_WAIT_FIRST_MS 5
 #define BASE_SPANNER_REPEAT_WAIT_LAST_MS 320
+/* Answers of a Commit in turn that have committed nothing and give a token to come back with: one
+ * is what Spanner speaks of. Beyond them what has become of the commit is unknown. */
+#define BASE_SPANNER_COMMIT_TOKENS_MAX 8
 /* The wait after an aborted transaction when Spanner does not say how long; it grows by a third
  * with each one in turn. A wait that Spanner asks for is kept to up to the last. */
 #define BASE_SPANNER_ABORTED_WAIT_FIRST_MS 250

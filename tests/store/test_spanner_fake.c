@@ -177,6 +177,22 @@ static void a_commit_that_is_answered_with_a_token_comes_back_without_its_mutati
     assert_int_equal(balance_of(world, "alice"), 5);
 }
 
+static void a_commit_comes_back_with_so_many_tokens_and_is_unknown_beyond(void **state)
+{
+    struct world *world = *state;
+    fake_spanner_command("script Commit token %d", BASE_SPANNER_COMMIT_TOKENS_MAX);
+    assert_int_equal(run_line(world->stores[0], "add t1 alice points=5"), STORE_OK);
+    assert_int_equal(fake_spanner_count("calls Commit"), BASE_SPANNER_COMMIT_TOKENS_MAX + 1);
+    fake_spanner_command("clear");
+    fake_spanner_command("script Commit token %d", BASE_SPANNER_COMMIT_TOKENS_MAX + 1);
+    assert_int_equal(run_line(world->stores[0], "add t2 alice points=5"), STORE_UNKNOWN);
+    assert_int_equal(fake_spanner_count("calls Commit"), BASE_SPANNER_COMMIT_TOKENS_MAX + 1);
+    assert_int_equal(balance_of(world, "alice"), 5);
+    /* To ask again is always safe. */
+    assert_int_equal(run_line(world->stores[0], "add t2 alice points=5"), STORE_OK);
+    assert_int_equal(balance_of(world, "alice"), 10);
+}
+
 /* The answers carry tokens in any order. With 40 accounts there are several messages. */
 static void a_commit_shows_the_newest_token(void **state)
 {
@@ -514,6 +530,7 @@ int main(void)
         FAKE_TEST(a_commit_that_the_server_has_forgotten_is_unknown),
         FAKE_TEST(a_commit_that_may_have_happened_stays_unknown_whatever_comes_then),
         FAKE_TEST(a_commit_that_is_answered_with_a_token_comes_back_without_its_mutations),
+        FAKE_TEST(a_commit_comes_back_with_so_many_tokens_and_is_unknown_beyond),
         FAKE_TEST(a_commit_shows_the_newest_token),
         FAKE_TEST(an_aborted_batch_is_a_conflict_and_the_next_names_it),
         FAKE_TEST(an_aborted_batch_waits_as_long_as_it_is_told),

@@ -10,9 +10,6 @@
 
 #include <time.h>
 
-/* Answers of a Commit in turn that committed nothing and gave a token to come back with. */
-#define TOKENS_MAX 8
-
 void spanner_transaction_take_token(
     struct spanner_transaction *transaction, struct base_arena *arena,
     const Google__Spanner__V1__MultiplexedSessionPrecommitToken *token)
@@ -169,7 +166,7 @@ enum spanner_end spanner_transaction_commit(struct spanner_connection *connectio
             if (again_with == NULL) {
                 return SPANNER_COMMITTED;
             }
-            if (++n_tokens > TOKENS_MAX) {
+            if (++n_tokens > BASE_SPANNER_COMMIT_TOKENS_MAX) {
                 return SPANNER_MAYBE_COMMITTED;
             }
             /* The server has the mutations already: they are not sent twice. */
