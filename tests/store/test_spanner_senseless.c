@@ -3,6 +3,7 @@
  * most of them, so they are put beneath it, as another program with the right to write might leave
  * them. Whoever asks is told of a fault, and never of what such a row says.
  */
+#include "asks.h"
 #include "batch.h"
 #include "fake_spanner.h"
 
@@ -48,16 +49,6 @@ static enum store_fault load_t1(struct store *store)
     return load_line(store, "add t1 bob points=5");
 }
 
-static enum store_fault read_alice(struct store *store)
-{
-    struct base_arena arena = BASE_ARENA_EMPTY;
-    const struct base_text id = BASE_TEXT("alice");
-    struct ledger_account account;
-    enum store_fault fault = store_read_accounts(store, 1, &id, &arena, &account);
-    base_arena_release(&arena);
-    return fault;
-}
-
 static enum store_fault read_t1(struct store *store)
 {
     struct base_arena arena = BASE_ARENA_EMPTY;
@@ -69,60 +60,6 @@ static enum store_fault read_t1(struct store *store)
     base_arena_release(&arena);
     return fault;
 }
-
-static enum store_fault read_history(struct store *store)
-{
-    struct base_arena arena = BASE_ARENA_EMPTY;
-    const struct store_entries_query query = {.account_id = BASE_TEXT("alice"),
-                                              .below_sequence = INT64_MAX,
-                                              .kind_numbers = UINT64_MAX,
-                                              .operations = UINT32_MAX,
-                                              .start_time_us = INT64_MIN,
-                                              .end_time_us = INT64_MAX,
-                                              .limit = 10,
-                                              .scan_limit = 10};
-    struct store_entries_page page;
-    enum store_fault fault = store_read_entries(store, &query, &arena, &page);
-    base_arena_release(&arena);
-    return fault;
-}
-
-static enum store_fault walk(struct store *store, enum store_table table)
-{
-    struct store_cursor *cursor = store_cursor_open(store, table);
-    struct store_row row;
-    bool found = true;
-    enum store_fault fault = STORE_OK;
-    while (fault == STORE_OK && found) {
-        fault = store_cursor_next(cursor, &found, &row);
-    }
-    /* What has failed stays so. */
-    assert_int_equal(store_cursor_next(cursor, &found, &row), fault);
-    store_cursor_close(cursor);
-    return fault;
-}
-
-static enum store_fault walk_journal(struct store *store)
-{
-    return walk(store, STORE_TABLE_JOURNAL);
-}
-
-static enum store_fault walk_ids(struct store *store)
-{
-    return walk(store, STORE_TABLE_IDS);
-}
-
-static enum store_fault walk_accounts(struct store *store)
-{
-    return walk(store, STORE_TABLE_ACCOUNTS);
-}
-
-static enum store_fault walk_entries(struct store *store)
-{
-    return walk(store, STORE_TABLE_ENTRIES);
-}
-
-typedef enum store_fault asks(struct store *store);
 
 /* --- what makes no sense --- */
 
